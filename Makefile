@@ -1,0 +1,45 @@
+# Everything runs from .venv; bare `make` prints this help.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo sandbox test check format bench clean
+
+help: ## print this help
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("qstore needs Python 3.11 or newer; name one with: make PYTHON=/path/to/python3.11") if sys.version_info < (3, 11) else None'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing pinned dependencies into $(VENV) …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+setup: $(STAMP) ## create .venv with pinned dependencies
+
+demo: $(STAMP) ## run the main job on embedded real servers (KEEP=1 leaves them running)
+	@$(BIN)/qstore demo $(if $(KEEP),--keep)
+
+sandbox: $(STAMP) ## embedded Redis, PostgreSQL, IonQ stand-in, workers and Flower, in the foreground
+	@$(BIN)/qstore sandbox
+
+test: $(STAMP) ## run the tests
+	@$(BIN)/python -m pytest
+
+check: $(STAMP) ## lint, types, import contract
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(STAMP) ## format the code
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: $(STAMP) ## jobs per second beside plain Celery tasks, in one run
+	@$(BIN)/python benchmarks/throughput.py
+
+clean: ## remove .venv and what runs left
+	rm -rf $(VENV) .sandbox .demo build *.egg-info

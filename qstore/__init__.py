@@ -1,0 +1,1 @@
+"""qstore: a distributed job queue for quantum circuits."""

@@ -1,0 +1,204 @@
+"""What travels through the house: a Job is what was asked, a Run what is executed once, a Batch one IonQ job.
+
+All are frozen and made of plain data, so each can stand in Redis as JSON and be read by any replica.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a circuit is to be executed, validated.
+
+    Attributes:
+        shots: Number of shots, 1 to 1,000,000.
+        backend: IonQ's backend name, such as `simulator` or `qpu.forte-1`.
+        noise_model: The simulator's noise model; `ideal` elsewhere.
+        debiasing: IonQ's error mitigation on or off; None leaves IonQ's default.
+        optimization_level: Qiskit's, 0 to 3.
+        seed: Of the draw of counts, and of a noisy simulation; None draws afresh.
+        reuse: Whether a fresh result or a running execution of the same circuit may answer.
+        memory: Whether the result lists every shot.
+        name: What people call the job; None takes the circuit's own name.
+    """
+
+    shots: int = 1000
+    backend: str = "simulator"
+    noise_model: str = "ideal"
+    debiasing: bool | None = None
+    optimization_level: int = 1
+    seed: int | None = None
+    reuse: bool = True
+    memory: bool = False
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Readout:
+    """How one asker reads an outcome: which bit of a basis state shows in which clbit, and how clbits are grouped.
+
+    Attributes:
+        bits: For each clbit, in the circuit's order, the bit of the basis state it shows; None where
+            nothing was ever written to it (it reads 0).
+        registers: For each classical register, in the order it was added, the indices of its clbits, least
+            significant first. Clbits outside any register form a last group.
+    """
+
+    bits: tuple[int | None, ...]
+    registers: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What one caller asked: a Celery task id waiting for counts.
+
+    Attributes:
+        job_id: The Celery task id.
+        name: What people call it.
+        summary: One readable line, shown as the task's arguments.
+        readout: How this caller reads the outcome.
+        memory: Whether this caller wants every shot.
+        submitted_at: Epoch seconds.
+        source: `executed` for the job that caused the run, `joined` for one that found it running.
+        delivered: Whether a worker already holds the job as a Celery message, and has told Flower so.
+        wake: The signature to publish when the outcome is known, where something waits on the job.
+        root_id: Celery's root of the canvas.
+        parent_id: Celery's parent in the canvas.
+    """
+
+    job_id: str
+    name: str
+    summary: str
+    readout: Readout
+    memory: bool
+    submitted_at: float
+    source: str = "executed"
+    delivered: bool = False
+    wake: dict[str, Any] | None = None
+    root_id: str | None = None
+    parent_id: str | None = None
+
+    def to_json(self) -> str:
+        """Compact JSON."""
+        return json.dumps(asdict(self), separators=(",", ":"), ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Job:
+        """The inverse of `to_json`."""
+        fields = json.loads(text)
+        readout = fields.pop("readout")
+        return cls(
+            readout=Readout(tuple(readout["bits"]), tuple(map(tuple, readout["registers"]))),
+            **fields,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What the circuits of one IonQ job must share. Its canonical JSON is its name in Redis and in the doorbell.
+
+    Attributes:
+        backend: IonQ's backend name.
+        shots: Number of shots.
+        noise_model: The simulator's noise model.
+        noise_seed: Seed of a noisy simulation.
+        debiasing: IonQ's error mitigation.
+        solo: The run that must travel alone, by its id; empty where circuits share a job.
+    """
+
+    backend: str
+    shots: int
+    noise_model: str = "ideal"
+    noise_seed: int | None = None
+    debiasing: bool | None = None
+    solo: str = ""
+
+    def to_json(self) -> str:
+        """Canonical JSON: equal groups give equal text."""
+        return json.dumps(asdict(self), separators=(",", ":"), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Group:
+        """The inverse of `to_json`."""
+        return cls(**json.loads(text))
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What is executed once, however many jobs wait for it.
+
+    Attributes:
+        run_id: sha256 over the fingerprint and everything that changes the outcome, in hex.
+        fingerprint: sha256 of the circuit's canonical form, in hex.
+        group: What its batch must share.
+        format: `qis` for a gate list, `qasm3` for OpenQASM 3 text.
+        wire: The circuit as IonQ reads it: a JSON array of gates, or a JSON string of OpenQASM 3.
+        width: Bits of a basis state: qubits for `qis`, clbits for `qasm3`.
+        qubits: Qubits of the circuit.
+        name: What the first asker calls it.
+        seed: Of the draw of counts; None draws afresh.
+    """
+
+    run_id: str
+    fingerprint: str
+    group: Group
+    format: str
+    wire: bytes
+    width: int
+    qubits: int
+    name: str
+    seed: int | None
+
+    def to_fields(self) -> dict[str, str | bytes]:
+        """The hash that holds the run in Redis."""
+        head = {
+            "run_id": self.run_id,
+            "fingerprint": self.fingerprint,
+            "group": asdict(self.group),
+            "format": self.format,
+            "width": self.width,
+            "qubits": self.qubits,
+            "name": self.name,
+            "seed": self.seed,
+        }
+        return {"head": json.dumps(head, separators=(",", ":"), ensure_ascii=False), "wire": self.wire}
+
+    @classmethod
+    def from_fields(cls, head: bytes, wire: bytes) -> Run:
+        """The inverse of `to_fields`."""
+        fields = json.loads(head)
+        fields["group"] = Group(**fields["group"])
+        return cls(wire=wire, **fields)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One IonQ job, past, present or intended.
+
+    Attributes:
+        batch_id: Names the record; the nonce is its twin at IonQ.
+        nonce: What IonQ's job carries in its name and metadata, by which it is found again.
+        group: What its runs share.
+        run_ids: In the order of the circuits in the request.
+        state: `intent`, `submitted` or `settled`.
+        lease: The due time this replica claimed the record with; whoever holds another is stale.
+        remote_id: IonQ's job id, once known.
+        created_at: Epoch seconds.
+        submitted_at: Epoch seconds, once known.
+        looks: How often IonQ was asked about it.
+    """
+
+    batch_id: str
+    nonce: str
+    group: Group
+    run_ids: tuple[str, ...]
+    state: str
+    lease: str
+    remote_id: str = ""
+    created_at: float = 0.0
+    submitted_at: float = 0.0
+    looks: int = 0

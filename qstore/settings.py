@@ -1,0 +1,38 @@
+"""The only reader of the environment: `QSTORE_*`, seconds everywhere, and `IONQ_API_KEY` as IonQ's tools name it."""
+
+from __future__ import annotations
+
+from pydantic import AliasChoices, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Everything that can be set. Each field reads `QSTORE_<FIELD>` unless it says otherwise."""
+
+    model_config = SettingsConfigDict(env_prefix="QSTORE_", frozen=True, extra="ignore")
+
+    redis_url: str = Field("redis://127.0.0.1:6379/0", description="Broker, results and shared state.")
+    redis_timeout: float = Field(0.25, gt=0, description="Seconds to connect to, and to wait for, Redis.")
+    key_prefix: str = Field("qstore:", description="What every key of the shared state begins with.")
+
+    result_ttl: float = Field(300.0, ge=0, description="Seconds a result answers later askers; 0: never.")
+    result_expires: float = Field(86_400.0, gt=0, description="Seconds Celery keeps a job's result.")
+
+    batch_size: int = Field(10, ge=1, le=5000, description="Circuits in one IonQ job.")
+    batch_timeout: float = Field(0.1, ge=0, description="Seconds a partial batch waits for company.")
+    lease: float = Field(60.0, gt=0, description="Seconds after which a silent replica's work is another's.")
+
+    ionq_url: str = Field("https://api.ionq.co/v0.4", description="IonQ's API.")
+    ionq_api_key: SecretStr = Field(
+        SecretStr(""),
+        validation_alias=AliasChoices("ionq_api_key", "IONQ_API_KEY"),
+        description="Read from IONQ_API_KEY.",
+    )
+    ionq_connect_timeout: float = Field(5.0, gt=0, description="Seconds to connect to IonQ.")
+    ionq_read_timeout: float = Field(30.0, gt=0, description="Seconds to wait for IonQ's answer.")
+    ionq_max_connections: int = Field(4, ge=1, description="Keep-alive connections to IonQ, a replica.")
+
+    poll_floor: float = Field(0.2, gt=0, description="Shortest pause between two looks at a job, seconds.")
+    poll_ceiling: float = Field(30.0, gt=0, description="Longest pause between two looks, seconds.")
+    max_retries: int = Field(3, ge=0, description="Times a batch that IonQ did not take is offered again.")
+    retry_backoff: float = Field(1.0, gt=0, description="First pause before that, doubling, seconds.")
