@@ -138,8 +138,3 @@ class InvalidResultError(JobFailedError):
 
 class SubmissionUncertainError(QstoreError):
     """Whether IonQ accepted a request is unknown: no answer came back, or a gateway answered in its place."""
-
-
-__all__ = sorted(
-    name for name, value in globals().items() if isinstance(value, type) and issubclass(value, QstoreError)
-)

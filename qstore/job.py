@@ -63,7 +63,6 @@ class Job:
         readout: How this caller reads the outcome.
         memory: Whether this caller wants every shot.
         submitted_at: Epoch seconds.
-        source: `executed` for the job that caused the run, `joined` for one that found it running.
         delivered: Whether a worker already holds the job as a Celery message, and has told Flower so.
         wake: The signature to publish when the outcome is known, where something waits on the job.
         root_id: Celery's root of the canvas.
@@ -76,7 +75,6 @@ class Job:
     readout: Readout
     memory: bool
     submitted_at: float
-    source: str = "executed"
     delivered: bool = False
     wake: dict[str, Any] | None = None
     root_id: str | None = None

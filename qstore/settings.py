@@ -12,7 +12,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="QSTORE_", frozen=True, extra="ignore")
 
     redis_url: str = Field("redis://127.0.0.1:6379/0", description="Broker, results and shared state.")
-    redis_timeout: float = Field(0.25, gt=0, description="Seconds to connect to, and to wait for, Redis.")
+    redis_timeout: float = Field(0.5, gt=0, description="Seconds to connect to, and to wait for, Redis.")
     key_prefix: str = Field("qstore:", description="What every key of the shared state begins with.")
 
     result_ttl: float = Field(300.0, ge=0, description="Seconds a result answers later askers; 0: never.")
@@ -31,6 +31,8 @@ class Settings(BaseSettings):
     ionq_connect_timeout: float = Field(5.0, gt=0, description="Seconds to connect to IonQ.")
     ionq_read_timeout: float = Field(30.0, gt=0, description="Seconds to wait for IonQ's answer.")
     ionq_max_connections: int = Field(4, ge=1, description="Keep-alive connections to IonQ, a replica.")
+
+    ionq_list_lag: float = Field(5.0, ge=0, description="Seconds until IonQ's job list surely shows a job.")
 
     poll_floor: float = Field(0.2, gt=0, description="Shortest pause between two looks at a job, seconds.")
     poll_ceiling: float = Field(30.0, gt=0, description="Longest pause between two looks, seconds.")

@@ -1,0 +1,199 @@
+"""The command line: `qstore sandbox` runs every server in the foreground, `qstore submit` runs one circuit.
+
+Commands import what they need when they run, so that `qstore --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
+
+import click
+
+from qstore.errors import QstoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from rich.table import Table
+
+    from qstore.sandbox.process import Process
+    from qstore.sandbox.sandbox import Sandbox
+
+_PORT = click.IntRange(0, 65535)
+_WATCH = 0.5  # seconds between two looks at the sandbox's processes
+_OUTCOMES = 16  # most outcomes a histogram shows
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="qstore")
+def main() -> None:
+    """A distributed job queue for quantum circuits."""
+
+
+# -- sandbox ----------------------------------------------------------------------------------------------------
+
+
+@main.command()
+@click.option("--workers", default=2, show_default=True, type=click.IntRange(0), help="Worker replicas.")
+@click.option("--latency", type=click.FloatRange(0), help="Seconds the IonQ stand-in takes over a job.")
+@click.option("--redis-port", default=0, type=_PORT, help="0, as for every port: any free one.")
+@click.option("--postgres-port", default=0, type=_PORT)
+@click.option("--ionq-port", default=0, type=_PORT)
+@click.option("--flower-port", default=0, type=_PORT)
+@click.option("--env-file", type=click.Path(dir_okay=False, path_type=Path), help="Holds the exports while all is up.")
+@click.option(
+    "--data",
+    default=".sandbox",
+    show_default=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="The only folder written to; removed at the end if it was not there before.",
+)
+def sandbox(env_file: Path | None, **options: Any) -> None:
+    """Run Redis, PostgreSQL, an IonQ stand-in, workers and Flower until Ctrl-C."""
+    from rich.console import Console  # noqa: PLC0415 - see the module's docstring
+
+    console = Console(highlight=False)
+    running = _new_sandbox(options)
+    if env_file:
+        env_file.unlink(missing_ok=True)  # one left by a killed run would say that all is up
+    try:
+        with _interruptible():
+            try:
+                _start(running, console)
+                with _exported(running.environment, env_file):
+                    _watch(running)
+            finally:
+                running.stop()
+    except KeyboardInterrupt:
+        console.print("stopped")
+    except QstoreError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _new_sandbox(options: Mapping[str, Any]) -> Sandbox:
+    try:
+        from qstore.sandbox.sandbox import Sandbox  # noqa: PLC0415 - see the module's docstring
+
+        return Sandbox(**options)
+    except ImportError as error:
+        raise click.ClickException(f"the sandbox needs {error.name}: pip install 'qstore[sandbox]'") from error
+    except QstoreError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _start(running: Sandbox, console: Any) -> None:
+    began = time.monotonic()
+
+    def say(process: Process) -> None:
+        console.print(f"[green]✓[/] {process.name:<9} {time.monotonic() - began:4.1f} s  {process.url}", soft_wrap=True)
+
+    with console.status("starting …"):
+        running.start(on_ready=say)
+
+
+def _watch(running: Sandbox) -> NoReturn:
+    """Look after the processes until the user interrupts, or one of them ends."""
+    click.echo(f"\n{_exports(running.environment)}")
+    if running.flower:
+        click.echo(f"Flower: {running.flower.url}")
+    click.echo("Ctrl-C stops it all.")
+    while True:
+        running.check()
+        time.sleep(_WATCH)
+
+
+def _exports(environment: Mapping[str, str]) -> str:
+    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in environment.items())
+
+
+@contextmanager
+def _exported(environment: Mapping[str, str], env_file: Path | None) -> Iterator[None]:
+    """Keep the exports in a file, if one is wanted: complete from its first moment, and the owner's alone."""
+    if env_file is None:
+        yield
+        return
+    part = env_file.with_name(f".{env_file.name}.{os.getpid()}")
+    try:
+        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:  # noqa: PTH123 - Path.open takes no mode bits
+            file.write(_exports(environment))
+        part.replace(env_file)
+        yield
+    finally:
+        part.unlink(missing_ok=True)
+        env_file.unlink(missing_ok=True)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Turn the first SIGINT, SIGTERM or SIGHUP into KeyboardInterrupt, and ignore later ones: stopping is under way."""
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+    def interrupt(*_: object) -> NoReturn:
+        for number in signals:
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in signals}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+# -- submit -----------------------------------------------------------------------------------------------------
+
+
+@main.command()
+@click.argument("file", type=click.File(encoding="utf-8"))
+@click.option("--shots", default=1000, show_default=True, type=int, help="Number of shots.")
+@click.option("--backend", default="simulator", show_default=True, help="IonQ's backend name.")
+@click.option("--json", "as_json", is_flag=True, help="Print the whole result as JSON.")
+@click.option("--timeout", default=60.0, show_default=True, type=click.FloatRange(0), help="Seconds to wait.")
+def submit(file: TextIO, shots: int, backend: str, as_json: bool, timeout: float) -> None:
+    """Run the OpenQASM circuit in FILE (`-`: standard input) and print its counts."""
+    from celery.exceptions import CeleryError, TimeoutError  # noqa: A004, PLC0415 - see the module's docstring
+    from redis import RedisError  # noqa: PLC0415 - as above
+    from rich.console import Console  # noqa: PLC0415 - as above
+
+    from qstore import submit_circuit  # noqa: PLC0415 - as above
+
+    try:
+        job = submit_circuit.delay(file.read(), shots=shots, backend=backend)
+        try:
+            result = job.get(timeout=timeout)
+        except TimeoutError:
+            raise click.ClickException(f"no counts within {timeout:g} s; job {job.id} goes on") from None
+    except (QstoreError, CeleryError, RedisError) as error:
+        message = " ".join(str(error).split())
+        raise click.ClickException(message or type(error).__name__) from error
+    if as_json:
+        click.echo(json.dumps(result, indent=2))
+    else:
+        Console(highlight=False).print(_histogram(result))
+
+
+def _histogram(result: Mapping[str, Any]) -> Table:
+    from rich.bar import Bar  # noqa: PLC0415 - see the module's docstring
+    from rich.table import Table  # noqa: PLC0415 - as above
+
+    counts: dict[str, int] = result["counts"]
+    ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    table = Table(
+        box=None,
+        show_header=False,
+        title=f"{result['shots']} shots on {result['backend']}, {result['source']}",
+        title_justify="left",
+        caption=f"and {len(ranked) - _OUTCOMES} rarer outcomes" if len(ranked) > _OUTCOMES else None,
+        caption_justify="left",
+    )
+    for outcome, count in ranked[:_OUTCOMES]:
+        table.add_row(outcome, str(count), Bar(ranked[0][1], 0, count, width=40))
+    return table

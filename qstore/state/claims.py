@@ -1,0 +1,169 @@
+"""Who runs what: a look in the result cache and among running circuits, and the claim on a new run.
+
+Invariant: a run's claim and its place in a group appear in one move, so whoever holds a claim holds its work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, cast
+
+from qstore.job import Group, Job, Run
+from qstore.state.connection import Call, Connection, translated
+from qstore.state.keys import Keys
+
+_HITS = 10_000  # the newest, where no replica is up to tell Flower
+
+Ring = Literal["now", "later", ""]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A job's place in Celery's result backend, and what it says while the job waits.
+
+    Attributes:
+        key: Redis key.
+        value: What the result backend's own encoding makes of a queued job.
+        expires: Seconds until Celery forgets it.
+    """
+
+    key: str
+    value: str
+    expires: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One job on its way in.
+
+    Attributes:
+        run_id: What it asks for.
+        job: Who asks.
+        entry: Where Celery's clients watch it.
+    """
+
+    run_id: str
+    job: Job
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of an ask.
+
+    Attributes:
+        kind: `hit`, `joined`, `miss` or `queued`.
+        outcome: JSON of the cached outcome, of a hit.
+        group: What a queued run's batch shares.
+        ring: Whether to ring for the group, `now` or `later`, of a queued run.
+    """
+
+    kind: Literal["hit", "joined", "miss", "queued"]
+    outcome: bytes = b""
+    group: Group | None = None
+    ring: Ring = ""
+
+
+def _answer(raw: list[bytes], group: Group | None = None) -> Answer:
+    match raw:
+        case [b"hit", outcome]:
+            return Answer("hit", outcome=outcome)
+        case [b"queued", ring]:
+            return Answer("queued", group=group, ring=cast("Ring", ring.decode()))
+        case [b"joined"]:
+            return Answer("joined")
+        case _:
+            return Answer("miss")
+
+
+class Claims:
+    """Looks and claims, one Redis trip each, however many asks go in.
+
+    Args:
+        connection: To Redis.
+        keys: Key names.
+        batch_size: Circuits that fill a batch.
+        batch_timeout: Seconds a partial batch waits for company.
+    """
+
+    def __init__(self, connection: Connection, keys: Keys, batch_size: int, batch_timeout: float) -> None:
+        self._connection = connection
+        self._keys = keys
+        self._batch_size = batch_size
+        self._batch_timeout = round(batch_timeout * 1000)
+
+    def look(self, asks: Sequence[Ask]) -> list[Answer]:
+        """Answer from the cache, or join a running execution; else a miss, and nothing is written.
+
+        Raises:
+            StoreUnavailableError: Redis does not answer.
+        """
+        calls = [self._look(ask) for ask in asks]
+        return [_answer(raw) for raw in self._connection.call_many("look", calls)]
+
+    def claim(self, asks: Sequence[tuple[Ask, Run]]) -> list[Answer]:
+        """Claim each run and append it to its group; whoever was slower takes the result or joins.
+
+        Raises:
+            StoreUnavailableError: Redis does not answer.
+        """
+        calls = [self._claim(ask, run) for ask, run in asks]
+        answers = self._connection.call_many("claim", calls)
+        return [_answer(raw, run.group) for raw, (_, run) in zip(answers, asks, strict=True)]
+
+    def _look(self, ask: Ask) -> Call:
+        keys = self._keys
+        return (
+            [keys.result(ask.run_id), keys.run(ask.run_id), keys.jobs(ask.run_id), ask.entry.key, keys.hits],
+            [ask.job.to_json(), ask.entry.value, ask.entry.expires, 0 if ask.job.delivered else _HITS],
+        )
+
+    def _claim(self, ask: Ask, run: Run) -> Call:
+        keys = self._keys
+        group = run.group.to_json()
+        fields = run.to_fields()
+        return (
+            [
+                keys.result(run.run_id),
+                keys.run(run.run_id),
+                keys.jobs(run.run_id),
+                ask.entry.key,
+                keys.pending(group),
+                keys.groups,
+            ],
+            [
+                ask.job.to_json(),
+                ask.entry.value,
+                ask.entry.expires,
+                run.run_id,
+                fields["head"],
+                fields["wire"],
+                group,
+                1 if run.group.solo else self._batch_size,
+                self._batch_timeout,
+            ],
+        )
+
+    def wake(self, job_id: str, answer: str, expires: int) -> None:
+        """Leave the answer of a job that will be delivered again.
+
+        Args:
+            job_id: The job.
+            answer: JSON.
+            expires: Seconds to keep it.
+
+        Raises:
+            StoreUnavailableError: Redis does not answer.
+        """
+        with translated():
+            self._connection.client.set(self._keys.woken(job_id), answer, ex=expires)
+
+    def woken(self, job_id: str) -> bytes | None:
+        """The answer left for a woken job, or None.
+
+        Raises:
+            StoreUnavailableError: Redis does not answer.
+        """
+        with translated():
+            return cast("bytes | None", self._connection.client.get(self._keys.woken(job_id)))

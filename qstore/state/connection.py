@@ -1,0 +1,111 @@
+"""The door to Redis: one client with deadlines, Lua scripts by name, and the driver's errors in our own words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+import redis
+from redis.backoff import NoBackoff
+from redis.exceptions import NoScriptError, RedisError
+from redis.retry import Retry
+
+from qstore.errors import StoreUnavailableError
+
+if TYPE_CHECKING:
+    from redis.client import Pipeline
+
+Argument = str | bytes | int | float
+Call = tuple[Sequence[str], Sequence[Argument]]  # KEYS and ARGV of one script
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn whatever the driver raises into `StoreUnavailableError`.
+
+    Redis answering with an error (out of memory, read-only replica, still loading) is as final for the
+    call as no answer; its own words are kept.
+    """
+    try:
+        yield
+    except RedisError as error:
+        raise StoreUnavailableError(
+            f"Redis does not serve the shared state: {error}. Check QSTORE_REDIS_URL and that Redis is up."
+        ) from error
+
+
+@cache
+def _source(name: str) -> str:
+    return files("qstore.state").joinpath("lua", f"{name}.lua").read_text(encoding="utf-8")
+
+
+class Connection:
+    """A pooled Redis client; connects on first use.
+
+    Args:
+        url: Of Redis.
+        timeout: Seconds to connect, and to wait for an answer.
+    """
+
+    def __init__(self, url: str, timeout: float) -> None:
+        # no retries: a script whose answer was lost may have run, and must not run twice unasked
+        self.client: redis.Redis = redis.Redis.from_url(
+            url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=Retry(NoBackoff(), 0)
+        )
+        self._digests: dict[str, str] = {}
+
+    def call(self, script: str, keys: Sequence[str], args: Sequence[Argument]) -> Any:
+        """Run one Lua script in one trip.
+
+        Args:
+            script: Its file's name under `lua/`, without the ending.
+            keys: KEYS of the script.
+            args: ARGV of the script.
+
+        Raises:
+            StoreUnavailableError: Redis does not answer.
+        """
+        return self.call_many(script, [(keys, args)])[0]
+
+    def call_many(self, script: str, calls: Sequence[Call]) -> list[Any]:
+        """Run one Lua script once per call, all in one trip.
+
+        Raises:
+            StoreUnavailableError: Redis does not answer.
+        """
+        with translated():
+            answers = self._evaluate(script, calls)
+            if any(isinstance(answer, NoScriptError) for answer in answers):
+                # Redis is new to the script, so none of the calls ran
+                self.client.script_load(_source(script))
+                answers = self._evaluate(script, calls)
+            for answer in answers:
+                if isinstance(answer, Exception):
+                    raise answer
+            return answers
+
+    def _evaluate(self, script: str, calls: Sequence[Call]) -> list[Any]:
+        digest = self._digests.get(script)
+        if digest is None:
+            digest = self._digests[script] = str(self.client.script_load(_source(script)))
+        if len(calls) == 1:
+            keys, args = calls[0]
+            try:
+                return [self.client.evalsha(digest, len(keys), *keys, *args)]
+            except NoScriptError as error:
+                return [error]
+        pipe = self.pipeline()
+        for keys, args in calls:
+            pipe.evalsha(digest, len(keys), *keys, *args)
+        return list(pipe.execute(raise_on_error=False))
+
+    def pipeline(self) -> Pipeline:
+        """Commands sent in one trip, without a transaction."""
+        return self.client.pipeline(transaction=False)
+
+    def close(self) -> None:
+        """Close every pooled connection."""
+        self.client.close()

@@ -1,0 +1,60 @@
+"""Every Redis key of the shared state; nothing else builds one, Lua scripts included."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Key names under one prefix.
+
+    Args:
+        prefix: What every key begins with, such as `qstore:`.
+    """
+
+    prefix: str
+
+    @property
+    def groups(self) -> str:
+        """Sorted set: groups with waiting runs, by when a partial batch may leave (epoch milliseconds)."""
+        return f"{self.prefix}groups"
+
+    @property
+    def due(self) -> str:
+        """Sorted set: batch records, by when somebody must look at them (epoch milliseconds)."""
+        return f"{self.prefix}due"
+
+    @property
+    def hits(self) -> str:
+        """List: jobs answered from the result cache that Flower has not been told of."""
+        return f"{self.prefix}hits"
+
+    def pending(self, group: str) -> str:
+        """List: run ids of a group that wait for a batch, oldest first.
+
+        Args:
+            group: The group's canonical JSON.
+        """
+        return f"{self.prefix}pending:{hashlib.sha256(group.encode()).hexdigest()[:24]}"
+
+    def result(self, run_id: str) -> str:
+        """String: the outcome of a run, while fresh."""
+        return f"{self.prefix}result:{run_id}"
+
+    def run(self, run_id: str) -> str:
+        """Hash: a run that waits or is being executed; it exists exactly as long."""
+        return f"{self.prefix}run:{run_id}"
+
+    def jobs(self, run_id: str) -> str:
+        """List: the jobs waiting for a run; the first one caused it."""
+        return f"{self.prefix}jobs:{run_id}"
+
+    def batch(self, batch_id: str) -> str:
+        """Hash: the ledger's record of one IonQ job."""
+        return f"{self.prefix}batch:{batch_id}"
+
+    def woken(self, job_id: str) -> str:
+        """String: the answer a woken job finds at its second delivery."""
+        return f"{self.prefix}woken:{job_id}"

@@ -1,0 +1,28 @@
+-- The outcomes of a batch are known: cache them, end the runs, and keep outcomes and waiting jobs in the
+-- record until every job is finished. From here on newcomers find the cached outcome, nobody joins any more.
+--
+-- KEYS 1 batch   2 due
+--      then for each run: result, run, jobs      as in look.lua
+-- ARGV 1 batch id
+--      2 lease   the due time the caller holds
+--      then for each run: outcome (JSON), milliseconds to cache it (0: not)
+-- Returns {announced, jobs of each run}, or {} where the record is no longer the caller's; announced is the
+-- JSON list of how many jobs of each run Flower was told of.
+
+if redis.call('ZSCORE', KEYS[2], ARGV[1]) ~= ARGV[2] then
+  return {}
+end
+local waiting = {}
+local outcomes = {}
+for i = 1, (#KEYS - 2) / 3 do
+  local key, arg = 3 * i, 2 * i + 1
+  local jobs = redis.call('LRANGE', KEYS[key + 2], 0, -1)
+  if tonumber(ARGV[arg + 1]) > 0 then
+    redis.call('SET', KEYS[key], ARGV[arg], 'PX', ARGV[arg + 1])
+  end
+  redis.call('DEL', KEYS[key + 1], KEYS[key + 2])
+  waiting[i] = jobs
+  outcomes[i] = ARGV[arg]
+end
+redis.call('HSET', KEYS[1], 'state', 'settled', 'jobs', cjson.encode(waiting), 'outcomes', cjson.encode(outcomes))
+return {redis.call('HGET', KEYS[1], 'announced') or '[]', waiting}

@@ -1,0 +1,195 @@
+"""The producer pipeline: circuit → canonical form → look → compile → claim. Nothing is queued before all is checked."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from qstore.circuits.canonical import Canonical, canonicalize
+from qstore.circuits.codec import decode
+from qstore.circuits.compiler import MAX_GATES, MAX_WIRE, Compiler, check_width
+from qstore.circuits.targets import find_backend
+from qstore.entries import Entries, Finish
+from qstore.job import Group, Job, Options, Run
+from qstore.result import Outcome, Result, read
+from qstore.state.claims import Answer, Ask, Claims, Ring
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, in Celery's words; see `qstore.job.Job` for the attributes."""
+
+    job_id: str
+    delivered: bool = False
+    wake: dict[str, object] | None = None
+    root_id: str | None = None
+    parent_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A job that can run: circuit and options are checked, nothing is sent yet."""
+
+    ask: Ask
+    canonical: Canonical
+    options: Options
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """What became of a job at the door.
+
+    Attributes:
+        job_id: The Celery task id.
+        result: The answer, where the cache knew it.
+        group: The group of a new run.
+        ring: Whether to ring for the group, and when.
+    """
+
+    job_id: str
+    result: Result | None = None
+    group: Group | None = None
+    ring: Ring = ""
+
+
+class Submission:
+    """Takes jobs in.
+
+    Args:
+        claims: Result cache and running circuits.
+        compiler: To IonQ's gates.
+        entries: Celery's result backend.
+        batch_size: Circuits in one IonQ job; bounds how heavy one may be.
+    """
+
+    def __init__(self, claims: Claims, compiler: Compiler, entries: Entries, batch_size: int) -> None:
+        self._claims = claims
+        self._compiler = compiler
+        self._entries = entries
+        self._batch_size = batch_size
+
+    def prepare(self, caller: Caller, circuit: object, options: Options) -> Prepared:
+        """Check a job, and name what it asks for. Touches nothing outside this process.
+
+        Args:
+            caller: Who asks.
+            circuit: A `QuantumCircuit`, OpenQASM 2 or 3 text, or a circuit encoded for a message.
+            options: How to execute it.
+
+        Raises:
+            InvalidJobError: The circuit cannot run as asked.
+        """
+        asked = decode(circuit)
+        canonical = canonicalize(asked)
+        check_width(canonical, find_backend(options.backend))
+        name = options.name or str(asked.name)
+        job = Job(
+            job_id=caller.job_id,
+            name=name,
+            summary=summarize(name, asked.num_qubits, options.shots, canonical.fingerprint),
+            readout=canonical.readout,
+            memory=options.memory,
+            submitted_at=time.time(),
+            delivered=caller.delivered,
+            wake=caller.wake,
+            root_id=caller.root_id or caller.job_id,
+            parent_id=caller.parent_id,
+        )
+        ask = Ask(run_id_of(canonical, options), job, self._entries.queued(caller.job_id))
+        return Prepared(ask, canonical, options)
+
+    def submit(self, jobs: Sequence[Prepared]) -> list[Submitted]:
+        """Answer from the cache, join what is running, and queue the rest: two Redis trips, however many jobs.
+
+        Raises:
+            InvalidJobError: A circuit does not compile; nothing new was queued.
+            StoreUnavailableError: Redis does not answer.
+        """
+        answers = self._claims.look([job.ask for job in jobs])
+        misses = [index for index, answer in enumerate(answers) if answer.kind == "miss"]
+        if misses:
+            runs = [self._compile(jobs[index]) for index in misses]
+            claimed = self._claims.claim([(jobs[index].ask, run) for index, run in zip(misses, runs, strict=True)])
+            for index, answer in zip(misses, claimed, strict=True):
+                answers[index] = answer
+        submitted = [self._submitted(job, answer) for job, answer in zip(jobs, answers, strict=True)]
+        self._finish_hits(jobs, submitted)
+        return submitted
+
+    def _compile(self, job: Prepared) -> Run:
+        canonical, options, ask = job.canonical, job.options, job.ask
+        wire = self._compiler.compile(canonical, find_backend(options.backend), options.optimization_level)
+        return Run(
+            run_id=ask.run_id,
+            fingerprint=canonical.fingerprint,
+            group=Group(
+                backend=options.backend,
+                shots=options.shots,
+                noise_model=options.noise_model,
+                noise_seed=options.seed if options.noise_model != "ideal" else None,
+                debiasing=options.debiasing,
+                solo=ask.run_id if canonical.format == "qasm3" or self._is_heavy(wire) else "",
+            ),
+            format=canonical.format,
+            wire=wire,
+            width=canonical.width,
+            qubits=canonical.circuit.num_qubits,
+            name=ask.job.name,
+            seed=options.seed,
+        )
+
+    def _is_heavy(self, wire: bytes) -> bool:
+        """Whether a full batch of such circuits could pass IonQ's limits for one job."""
+        size = self._batch_size
+        return len(wire) * size > MAX_WIRE or wire.count(b'"gate"') * size > MAX_GATES
+
+    def _submitted(self, job: Prepared, answer: Answer) -> Submitted:
+        match answer.kind:
+            case "hit":
+                result = read(Outcome.from_json(answer.outcome), job.ask.job, "cached")
+                return Submitted(job.ask.job.job_id, result=result)
+            case "queued":
+                return Submitted(job.ask.job.job_id, group=answer.group, ring=answer.ring)
+            case _:
+                return Submitted(job.ask.job.job_id)
+
+    def _finish_hits(self, jobs: Sequence[Prepared], submitted: Sequence[Submitted]) -> None:
+        """Finish what the cache answered; a delivered job is finished by the worker that holds it."""
+        ends = [
+            Finish(answer.job_id, answer.result)
+            for job, answer in zip(jobs, submitted, strict=True)
+            if answer.result is not None and not job.ask.job.delivered
+        ]
+        if ends:
+            self._entries.finish(ends)
+
+
+def run_id_of(canonical: Canonical, options: Options) -> str:
+    """sha256 over everything that changes the outcome; two jobs with the same one share an execution.
+
+    With `reuse=False` it is unlike any other: such a job is never answered by another's execution.
+    """
+    key = [
+        canonical.fingerprint,
+        options.backend,
+        options.noise_model,
+        options.debiasing,
+        options.optimization_level,
+        options.shots,
+        options.seed,
+        None if options.reuse else secrets.token_hex(16),
+    ]
+    return hashlib.sha256(json.dumps(key).encode()).hexdigest()
+
+
+def summarize(name: str, qubits: int, shots: int, fingerprint: str) -> str:
+    """One readable line for Flower, such as `bell · 2 qubits · 1000 shots · 3f9a…`."""
+    return f"{name} · {_plural(qubits, 'qubit')} · {_plural(shots, 'shot')} · {fingerprint[:4]}…"
+
+
+def _plural(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

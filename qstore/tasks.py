@@ -1,0 +1,230 @@
+"""The door: `submit_circuit`, a Celery task like any other.
+
+A call from a producer goes through the pipeline at once and only rings a bell. A call that arrives at a worker as
+a message (`send_task`, a canvas, a countdown) goes through the same pipeline there. Either way the work waits in
+Redis, and the job ends when its run does.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from celery import Task
+from celery.exceptions import Ignore
+from celery.result import AsyncResult, ResultSet
+from celery.utils import uuid
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
+from qstore.answer import from_answer
+from qstore.app import app, settings
+from qstore.circuits.codec import decode, encode
+from qstore.circuits.compiler import Compiler
+from qstore.entries import Entries
+from qstore.errors import InvalidJobError, QstoreError, StoreUnavailableError
+from qstore.job import Group
+from qstore.options import parse_options
+from qstore.state.claims import Claims
+from qstore.state.connection import Connection
+from qstore.state.keys import Keys
+from qstore.submission import Caller, Prepared, Submission, Submitted
+
+WAKE = "qstore_wake"
+"""Header of the second delivery of a job that something waits for: its outcome is known."""
+
+_BULK = 500  # jobs in one Redis trip: some 1 MB of small circuits
+_TRAVELS = ("link", "link_error", "chain", "chord", "countdown", "eta", "expires", "retries")
+
+logger = logging.getLogger(__name__)
+
+
+@cache
+def door() -> tuple[Submission, Claims]:
+    """The producer's pipeline, built on first use, once per process."""
+    connection = Connection(settings.redis_url, settings.redis_timeout)
+    claims = Claims(connection, Keys(settings.key_prefix), settings.batch_size, settings.batch_timeout)
+    entries = Entries(app, connection)
+    return Submission(claims, Compiler(), entries, settings.batch_size), claims
+
+
+def ring(group: Group, when: str) -> None:
+    """Ask the workers to dispatch a group, `now` or `later` (after the batch timeout).
+
+    The bell carries no work. Where it cannot be sent the run is safe all the same: it waits in Redis, and a
+    replica's loop finds groups that wait too long.
+    """
+    try:
+        app.send_task(
+            "qstore.dispatch",
+            [group.to_json()],
+            countdown=settings.batch_timeout if when == "later" else None,
+            ignore_result=True,
+            retry=False,
+        )
+    except (OperationalError, RedisError) as error:
+        logger.warning("No bell for %s, a replica will find it: %s", group, error)
+
+
+def ring_for(submitted: Iterable[Submitted]) -> None:
+    """Ring once for each group that asks for it, at the earlier time where both are asked."""
+    bells: dict[Group, str] = {}
+    for answer in submitted:
+        if answer.group is not None and answer.ring and bells.get(answer.group) != "now":
+            bells[answer.group] = answer.ring
+    for group, when in bells.items():
+        ring(group, when)
+
+
+def split_arguments(args: Sequence[Any] | None, kwargs: Mapping[str, Any] | None) -> tuple[Any, dict[str, Any]]:
+    """The circuit and the options of a call: `(circuit, shots=1000, …)` or `(circuit, 1000, …)`.
+
+    Raises:
+        InvalidJobError: There is no circuit, or too many positional arguments.
+    """
+    options = dict(kwargs or {})
+    values = list(args or ())
+    if "circuit" in options:
+        values.insert(0, options.pop("circuit"))
+    if not values:
+        raise InvalidJobError("submit_circuit needs a circuit: submit_circuit.delay(circuit, shots=1000).")
+    circuit, *rest = values
+    if rest and "shots" not in options:
+        options["shots"] = rest.pop(0)
+    if rest:
+        raise InvalidJobError(
+            "submit_circuit takes a circuit and its shots, and everything else by name: "
+            "submit_circuit.delay(circuit, 1000, backend='simulator')."
+        )
+    return circuit, options
+
+
+class SubmitCircuit(Task):  # type: ignore[misc]  # Celery has no types
+    """Execute a circuit on IonQ and return its counts; see `qstore.result.Result` for what comes back.
+
+    Args:
+        circuit: A `QuantumCircuit`, or OpenQASM 2 or 3 text.
+        shots: Number of shots, 1 to 1,000,000; 1000 by default.
+        backend: IonQ's name: `simulator` (default), `qpu.forte-1`, …; an `ionq_` prefix is accepted.
+        noise_model: Of the simulator: `ideal` (default), `aria-1`, `forte-1`, …
+        error_mitigation: `debiasing` or `no_debiasing`, on machines; IonQ's default where left out.
+        optimization_level: Qiskit's, 0 to 3; 1 by default, as IonQ recommends.
+        seed: Of the draw of counts: the same seed gives the same counts.
+        reuse: False runs the circuit afresh, whatever is cached or running.
+        memory: True lists every shot.
+        name: What Flower shows; the circuit's own name by default.
+
+    Raises:
+        InvalidJobError: The job cannot run as asked: at the call, or as FAILURE of a job that came as a message.
+        StoreUnavailableError: Redis does not answer, within a second.
+    """
+
+    name = "qstore.submit_circuit"
+    typing = False  # arguments are checked here, with errors of our own
+    throws = (QstoreError,)  # a fault of the caller is no stack trace in the worker's log
+
+    def apply_async(
+        self, args: Sequence[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any
+    ) -> AsyncResult:
+        """As Celery's. The circuit goes through the pipeline here; what Celery itself has to carry travels.
+
+        Raises:
+            InvalidJobError: The job cannot run as asked; nothing was queued.
+            StoreUnavailableError: Redis does not answer.
+        """
+        circuit, asked = split_arguments(args, kwargs)
+        if (options.get("headers") or {}).get(WAKE):
+            return super().apply_async(args, kwargs, **options)
+        submission, _ = door()
+        job_id = options.pop("task_id", None) or uuid()
+        caller = Caller(job_id, root_id=options.get("root_id"), parent_id=options.get("parent_id"))
+        prepared = submission.prepare(caller, circuit, parse_options(asked))
+        if app.conf.task_always_eager or any(options.get(name) for name in _TRAVELS):
+            return self._send(circuit, asked, prepared, options)
+        (submitted,) = submission.submit([prepared])
+        ring_for([submitted])
+        return promise(submitted)
+
+    def _send(
+        self, circuit: object, asked: Mapping[str, Any], prepared: Prepared, options: dict[str, Any]
+    ) -> AsyncResult:
+        """Hand a checked job to Celery as a message."""
+        text = circuit if isinstance(circuit, str) else encode(decode(circuit))
+        options.setdefault("argsrepr", prepared.ask.job.summary)
+        options.setdefault("kwargsrepr", "{}")
+        options.setdefault("retry", False)
+        try:
+            return super().apply_async([text], dict(asked), task_id=prepared.ask.job.job_id, **options)
+        except (OperationalError, RedisError) as error:
+            raise StoreUnavailableError(
+                f"Redis does not take the job: {error}. Check QSTORE_REDIS_URL and that Redis is up."
+            ) from error
+
+    def run(self, *args: Any, **kwargs: Any) -> Any:
+        """At a worker: the same pipeline; the job ends later, when its run does."""
+        submission, claims = door()
+        request = self.request
+        if request.get(WAKE):
+            answer = claims.woken(request.id)
+            if answer is not None:
+                return from_answer(answer)
+        elif (request.delivery_info or {}).get("redelivered") and self.AsyncResult(request.id).ready():
+            raise Ignore  # its first delivery went all the way, only the acknowledgment was lost
+        circuit, asked = split_arguments(args, kwargs)
+        waits = any((request.chain, request.callbacks, request.errbacks, request.chord))
+        wake = dict(self.signature_from_request(request, args, kwargs, headers={WAKE: True})) if waits else None
+        caller = Caller(request.id, delivered=True, wake=wake, root_id=request.root_id, parent_id=request.parent_id)
+        (submitted,) = submission.submit([submission.prepare(caller, circuit, parse_options(asked))])
+        if submitted.result is not None:
+            return submitted.result
+        ring_for([submitted])
+        raise Ignore
+
+
+def promise(submitted: Submitted) -> AsyncResult:
+    """The caller's handle; what the cache knew is in it already, without a trip."""
+    result = submit_circuit.AsyncResult(submitted.job_id)
+    if submitted.result is not None:
+        result._cache = {  # noqa: SLF001 - Celery's own place for an answer that is known
+            "status": "SUCCESS",
+            "result": submitted.result,
+            "traceback": None,
+            "children": [],
+            "task_id": submitted.job_id,
+        }
+    return result
+
+
+def submit_circuits(circuits: Iterable[object], **options: Any) -> ResultSet:
+    """Submit many circuits at once, pipelined: two Redis trips for some hundred jobs, one bell for each group.
+
+    Args:
+        circuits: As `submit_circuit` takes them.
+        **options: As `submit_circuit` takes them, for all.
+
+    Returns:
+        A Celery `ResultSet`, in the order of the circuits.
+
+    Raises:
+        InvalidJobError: A circuit cannot run; its number is named, and nothing was queued.
+        StoreUnavailableError: Redis does not answer.
+    """
+    submission, _ = door()
+    parsed = parse_options(options)
+    prepared: list[Prepared] = []
+    for number, circuit in enumerate(circuits):
+        try:
+            prepared.append(submission.prepare(Caller(uuid()), circuit, parsed))
+        except InvalidJobError as error:
+            raise type(error)(f"Circuit {number}: {error}") from error
+    promises: list[AsyncResult] = []
+    for start in range(0, len(prepared), _BULK):
+        submitted = submission.submit(prepared[start : start + _BULK])
+        ring_for(submitted)
+        promises += map(promise, submitted)
+    return ResultSet(promises, app=app)
+
+
+submit_circuit = app.register_task(SubmitCircuit())

@@ -1,0 +1,17 @@
+"""One environment for the whole run, set before qstore is imported: every test talks to servers of its own."""
+
+from __future__ import annotations
+
+import os
+
+from conditions import free_port
+from hypothesis import settings as hypothesis_settings
+
+os.environ.update(
+    QSTORE_REDIS_URL=f"redis://127.0.0.1:{free_port()}/0",
+    IONQ_API_KEY="a-key-of-the-tests",
+)
+
+hypothesis_settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
+hypothesis_settings.register_profile("laptop", deadline=None)
+hypothesis_settings.load_profile("ci" if os.environ.get("CI") else "laptop")

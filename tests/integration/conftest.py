@@ -1,0 +1,44 @@
+"""A real Redis for the state tests; whoever leaves a key behind fails."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from qstore.app import app, settings
+from qstore.sandbox.redis import RedisServer
+from qstore.state.connection import Connection
+from qstore.state.keys import Keys
+
+
+@pytest.fixture(scope="package")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """Redis where the settings say."""
+    folder: Path = tmp_path_factory.mktemp("redis")
+    server = RedisServer(folder, port=urlsplit(settings.redis_url).port)
+    with server:
+        yield server
+        app.pool.force_close_all()
+        app.backend.client.connection_pool.disconnect()
+
+
+@pytest.fixture
+def connection(redis_server: RedisServer) -> Iterator[Connection]:
+    """A connection with a generous deadline: the machine may be busy."""
+    opened = Connection(redis_server.url, timeout=10.0)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def keys(connection: Connection) -> Iterator[Keys]:
+    """Keys under a prefix of the test's own, all of which it has to clean up."""
+    prefix = f"test-{secrets.token_hex(4)}:"
+    yield Keys(prefix)
+    left = sorted(connection.client.scan_iter(f"{prefix}*"))
+    connection.client.flushdb()
+    assert not left, f"left behind: {left}"

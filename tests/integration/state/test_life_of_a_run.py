@@ -1,0 +1,244 @@
+"""A run is in exactly one place: a group's list, a batch record, or the result cache."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from conditions import wait_until
+
+from qstore.job import Batch, Group, Job, Readout, Run
+from qstore.state.batches import Batches
+from qstore.state.claims import Ask, Claims, Entry
+from qstore.state.connection import Connection
+from qstore.state.keys import Keys
+from qstore.state.ledger import Ledger
+
+GROUP = Group(backend="simulator", shots=100)
+LEASE = 30.0
+OUTCOME = '{"states":{"0":100}}'
+
+
+class House:
+    """The state of one test."""
+
+    def __init__(
+        self, connection: Connection, keys: Keys, *, size: int = 3, timeout: float = 60.0, lease: float = LEASE
+    ) -> None:
+        self.connection = connection
+        self.keys = keys
+        self.claims = Claims(connection, keys, size, timeout)
+        self.batches = Batches(connection, keys, size, timeout, lease)
+        self.ledger = Ledger(connection, keys, lease, result_ttl=60.0)
+
+    def ask(self, run_id: str, job_id: str) -> Ask:
+        job = Job(job_id, "bell", "bell · 2 qubits", Readout((0, 1), ((0, 1),)), memory=False, submitted_at=1.0)
+        return Ask(run_id, job, Entry(f"{self.keys.prefix}entry:{job_id}", "{}", 60))
+
+    def run(self, run_id: str, group: Group = GROUP) -> Run:
+        return Run(run_id, "f" * 64, group, "qis", b"[]", 2, 2, "bell", None)
+
+    def submit(self, run_id: str, job_id: str, group: Group = GROUP) -> tuple[str, str]:
+        """What a producer does: look, then claim a miss. Returns how it ended, and the bell."""
+        ask = self.ask(run_id, job_id)
+        (answer,) = self.claims.look([ask])
+        if answer.kind == "miss":
+            (answer,) = self.claims.claim([(ask, self.run(run_id, group))])
+        return answer.kind, answer.ring
+
+    def places(self, run_id: str) -> list[str]:
+        """Where a run is."""
+        client: Any = self.connection.client
+        places = ["group"] * client.lrange(self.keys.pending(GROUP.to_json()), 0, -1).count(run_id.encode())
+        for key in client.scan_iter(f"{self.keys.prefix}batch:*"):
+            state, runs = client.hmget(key, ["state", "runs"])
+            if state != b"settled" and run_id in runs.decode():
+                places.append("batch")
+        if client.exists(self.keys.result(run_id)):
+            places.append("cache")
+        return places
+
+    def take(self) -> Batch:
+        batch = self.batches.take(GROUP)
+        assert batch is not None
+        return batch
+
+    def clear(self) -> None:
+        for key in self.connection.client.scan_iter(f"{self.keys.prefix}*"):
+            self.connection.client.delete(key)
+
+
+@pytest.fixture
+def house(connection: Connection, keys: Keys) -> Any:
+    made = House(connection, keys)
+    yield made
+    made.clear()
+
+
+def test_the_first_in_a_group_rings_later_and_a_full_batch_rings_now(house: House) -> None:
+    assert [house.submit(f"r{n}", f"j{n}") for n in range(4)] == [
+        ("queued", "later"),
+        ("queued", ""),
+        ("queued", "now"),
+        ("queued", ""),
+    ]
+
+
+def test_a_running_circuit_is_joined_wherever_it_is(house: House) -> None:
+    house.submit("r", "first")
+    assert house.submit("r", "second") == ("joined", "")
+    house.submit("r2", "other")
+    house.submit("r3", "other")
+    batch = house.take()
+    assert house.submit("r", "third") == ("joined", "")
+    submitted = house.ledger.submitted(batch, "remote", [2, 1, 1], pause=0)
+    assert submitted is not None
+    assert house.submit("r", "fourth") == ("joined", "")
+    settled = house.ledger.settle(submitted, [(OUTCOME, True)] * 3)
+    assert settled is not None
+    assert [job.job_id for job in settled[0].jobs] == ["first", "second", "third", "fourth"]
+    assert settled[0].announced == 2
+    assert house.submit("r", "fifth") == ("hit", "")
+
+
+def test_two_producers_at_once_make_one_run(house: House) -> None:
+    barrier = threading.Barrier(8)
+
+    def produce(number: int) -> str:
+        ask = house.ask("r", f"j{number}")
+        barrier.wait()
+        (answer,) = house.claims.claim([(ask, house.run("r"))])
+        return answer.kind
+
+    with ThreadPoolExecutor(8) as pool:
+        kinds = sorted(pool.map(produce, range(8)))
+    assert kinds == ["joined"] * 7 + ["queued"]
+    assert house.places("r") == ["group"]
+
+
+def test_a_run_is_in_exactly_one_place_from_claim_to_cache(house: House) -> None:
+    for n in range(3):
+        house.submit(f"r{n}", f"j{n}")
+    assert house.places("r0") == ["group"]
+    batch = house.take()
+    assert house.places("r0") == ["batch"]
+    assert house.batches.put_back(batch, pause=0)
+    assert house.places("r0") == ["group"]
+    again = house.take()
+    assert again.run_ids == ("r0", "r1", "r2")
+    assert again.nonce != batch.nonce
+    submitted = house.ledger.submitted(again, "remote", [1, 1, 1], pause=0)
+    assert submitted is not None
+    assert house.places("r0") == ["batch"]
+    assert house.ledger.settle(submitted, [(OUTCOME, True)] * 3) is not None
+    assert house.places("r0") == ["cache"]
+    house.ledger.finished(submitted)
+    assert house.places("r0") == ["cache"]
+
+
+def test_what_was_put_back_says_how_often(house: House) -> None:
+    house.submit("r0", "j0")
+    house.submit("r1", "j1")
+    house.submit("r2", "j2")
+    house.batches.put_back(house.take(), pause=0)
+    loaded = house.batches.load(house.take())
+    assert [each.attempts for each in loaded] == [1, 1, 1]
+    assert [each.jobs[0].job_id for each in loaded] == ["j0", "j1", "j2"]
+
+
+def test_a_partial_batch_leaves_only_when_it_waited_long_enough(connection: Connection, keys: Keys) -> None:
+    house = House(connection, keys, timeout=1.0)
+    house.submit("r", "j")
+    assert house.batches.take(GROUP) is None
+    taken: list[Batch] = []
+    wait_until(lambda: taken.extend(filter(None, [house.batches.take(GROUP)])) or taken)
+    assert taken[0].run_ids == ("r",)
+    house.clear()
+
+
+def test_a_run_that_must_travel_alone_leaves_at_once(house: House) -> None:
+    solo = replace(GROUP, solo="r")
+    assert house.submit("r", "j", solo) == ("queued", "now")
+    batch = house.batches.take(solo)
+    assert batch is not None
+    assert batch.run_ids == ("r",)
+
+
+def test_groups_do_not_mix(house: House) -> None:
+    other = replace(GROUP, shots=200)
+    house.submit("r0", "j0")
+    house.submit("r1", "j1", other)
+    house.submit("r2", "j2")
+    house.submit("r3", "j3")
+    assert house.take().run_ids == ("r0", "r2", "r3")
+
+
+def test_an_outcome_that_may_not_be_reused_is_not_cached(house: House) -> None:
+    for n in range(3):
+        house.submit(f"r{n}", f"j{n}")
+    batch = house.take()
+    house.ledger.settle(batch, [(OUTCOME, True), ('{"error":"JobFailedError","args":[]}', False), (OUTCOME, True)])
+    assert house.submit("r0", "again")[0] == "hit"
+    assert house.submit("r1", "again")[0] == "queued"
+
+
+def test_whoever_slept_through_a_lease_changes_nothing(connection: Connection, keys: Keys) -> None:
+    house = House(connection, keys, lease=0.05)
+    for n in range(3):
+        house.submit(f"r{n}", f"j{n}")
+    sleeper = house.take()
+    claimed: list[Batch] = []
+    wait_until(lambda: claimed.extend(house.ledger.tick(25).batches) or claimed)
+    (batch,) = claimed
+    assert batch.batch_id == sleeper.batch_id
+    assert batch.state == "intent"
+    assert house.ledger.submitted(sleeper, "remote", [1, 1, 1], pause=0) is None
+    assert house.ledger.settle(sleeper, [(OUTCOME, True)] * 3) is None
+    assert not house.ledger.postpone(sleeper, 0)
+    assert not house.batches.put_back(sleeper, 0)
+    assert house.places("r0") == ["batch"]
+    house.clear()
+
+
+def test_one_replica_claims_what_is_due(house: House) -> None:
+    for n in range(3):
+        house.submit(f"r{n}", f"j{n}")
+    house.ledger.submitted(house.take(), "remote", [1, 1, 1], pause=0)
+    with ThreadPoolExecutor(8) as pool:
+        ticks = list(pool.map(lambda _: house.ledger.tick(25), range(8)))
+    assert sum(len(tick.batches) for tick in ticks) == 1
+
+
+def test_what_a_dead_replica_left_settled_is_finished_by_another(connection: Connection, keys: Keys) -> None:
+    house = House(connection, keys, lease=0.05)
+    for n in range(3):
+        house.submit(f"r{n}", f"j{n}")
+    batch = house.ledger.submitted(house.take(), "remote", [1, 0, 1], pause=0)
+    assert batch is not None
+    settled = house.ledger.settle(batch, [(OUTCOME, True)] * 3)
+    claimed: list[Batch] = []
+    wait_until(lambda: claimed.extend(house.ledger.tick(25).batches) or claimed)
+    assert claimed[0].state == "settled"
+    assert house.ledger.unfinished(claimed[0]) == settled
+    house.clear()
+
+
+def test_a_group_nobody_rang_for_is_named_when_it_is_overdue(connection: Connection, keys: Keys) -> None:
+    house = House(connection, keys, timeout=0.05)
+    house.submit("r", "j")
+    wait_until(lambda: house.ledger.tick(25).groups == (GROUP,))
+    house.take()
+    assert house.ledger.tick(25).groups == ()
+    house.clear()
+
+
+def test_hits_are_told_once(house: House) -> None:
+    for n in range(3):
+        house.submit(f"r{n}", f"j{n}")
+    house.ledger.settle(house.take(), [(OUTCOME, True)] * 3)
+    assert house.submit("r0", "hit")[0] == "hit"
+    assert [job.job_id for job in house.ledger.tick(25).hits] == ["hit"]
+    assert house.ledger.tick(25).hits == ()

@@ -1,0 +1,1 @@
+"""What a worker replica runs: `celery -A workers worker`."""

@@ -1,0 +1,51 @@
+"""What `celery -A workers` finds: the app, the task behind the doorbell, and the replica's loop as a bootstep."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import bootsteps
+
+import qstore.tasks  # noqa: F401 - registers submit_circuit
+from qstore.app import app, settings
+from qstore.errors import StoreUnavailableError
+from qstore.job import Group
+from workers.resources import Resources
+
+__all__ = ["app"]
+
+_GRACE = 10.0  # seconds a replica takes to finish the turn at hand
+
+
+class Replica(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
+    """Holds the replica's resources from start to stop."""
+
+    requires = ("celery.worker.components:Pool",)
+    resources: Resources | None = None
+
+    def start(self, worker: Any) -> None:
+        """Open up. Under the thread pool this is the process the tasks run in."""
+        resources = Resources(app, settings, worker.hostname)
+        Replica.resources = resources
+        resources.loop.start()
+
+    def stop(self, worker: Any) -> None:  # noqa: ARG002 - Celery's signature
+        """Finish the turn at hand and close."""
+        resources, Replica.resources = Replica.resources, None
+        if resources is not None:
+            resources.loop.stop(_GRACE)
+            resources.close()
+
+
+app.steps["worker"].add(Replica)
+
+
+@app.task(name="qstore.dispatch", ignore_result=True, send_events=False, throws=(StoreUnavailableError,))
+def dispatch(group: str) -> None:
+    """The doorbell: send what a group has waiting. Lost or doubled, it loses and doubles nothing.
+
+    Args:
+        group: Canonical JSON of the group.
+    """
+    if Replica.resources is not None:
+        Replica.resources.dispatch.group(Group.from_json(group))

@@ -1,0 +1,176 @@
+"""The pooled IonQ session: keep-alive HTTP, a deadline for every phase, and every answer in our own words.
+
+Invariant: one call is one request. Whether to ask again is decided by whoever knows what a second request costs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import httpx
+
+from qstore.errors import (
+    InvalidResultError,
+    IonQRefusedError,
+    IonQThrottledError,
+    IonQUnavailableError,
+    SubmissionUncertainError,
+)
+
+PAGE = 25
+"""Jobs in one answer of IonQ's list that are safe to ask for."""
+
+_NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+
+Document = Mapping[str, Any]  # a job as IonQ describes it
+
+
+class IonQ:
+    """A session with IonQ, shared by the threads of one process.
+
+    Args:
+        url: Of the API, with its version.
+        api_key: The token.
+        connect_timeout: Seconds to connect, and to wait for a free connection.
+        read_timeout: Seconds to send, and to wait for an answer.
+        max_connections: Connections kept alive.
+    """
+
+    def __init__(
+        self, url: str, api_key: str, *, connect_timeout: float, read_timeout: float, max_connections: int
+    ) -> None:
+        self._url = httpx.URL(url)
+        self._http = httpx.Client(
+            base_url=self._url,
+            headers={"Authorization": f"apiKey {api_key}", "User-Agent": "qstore"},
+            timeout=httpx.Timeout(read_timeout, connect=connect_timeout, pool=read_timeout),
+            limits=httpx.Limits(
+                max_connections=max_connections, max_keepalive_connections=max_connections, keepalive_expiry=30.0
+            ),
+        )
+
+    def __repr__(self) -> str:
+        return f"IonQ({str(self._url)!r})"
+
+    def submit(self, body: bytes) -> str:
+        """Send a job once.
+
+        Args:
+            body: JSON.
+
+        Returns:
+            IonQ's job id.
+
+        Raises:
+            IonQRefusedError: IonQ does not take it (4xx).
+            IonQThrottledError: IonQ asks for patience; it was not accepted.
+            IonQUnavailableError: It was never sent.
+            SubmissionUncertainError: It may or may not have been accepted.
+        """
+        try:
+            response = self._http.post("/jobs", content=body, headers={"Content-Type": "application/json"})
+        except _NEVER_SENT as error:
+            raise IonQUnavailableError(f"IonQ cannot be reached: {error}") from error
+        except httpx.HTTPError as error:
+            raise SubmissionUncertainError(f"IonQ's answer to a job was lost: {error!r}") from error
+        if response.status_code == HTTPStatus.CREATED:
+            remote_id = _json(response).get("id")
+            if isinstance(remote_id, str) and remote_id:
+                return remote_id
+            raise SubmissionUncertainError("IonQ took a job and did not say under which id.")
+        _raise_for_refusal(response)
+        raise SubmissionUncertainError(f"IonQ answered a job with {_words(response)}")
+
+    def jobs(self, remote_ids: Sequence[str]) -> dict[str, Document]:
+        """Read many jobs in one request.
+
+        Args:
+            remote_ids: At most `PAGE` ids.
+
+        Returns:
+            The jobs IonQ knows, by id.
+
+        Raises:
+            IonQRefusedError: IonQ does not accept the question.
+            IonQUnavailableError: No answer; ask again later.
+        """
+        answer = self._get("/jobs", params={"ids": list(remote_ids), "limit": PAGE})
+        return {job["id"]: job for job in answer.get("jobs", ())}
+
+    def recent(self) -> Iterator[Document]:
+        """All jobs, newest first, a page at a time.
+
+        Raises:
+            IonQRefusedError: IonQ does not accept the question.
+            IonQUnavailableError: No answer; ask again later.
+        """
+        params: dict[str, Any] = {"limit": PAGE}
+        while True:
+            answer = self._get("/jobs", params=params)
+            yield from answer.get("jobs", ())
+            if not answer.get("next"):
+                return
+            params["next"] = answer["next"]
+
+    def artifact(self, document: Document, kind: str) -> Any:
+        """Fetch a result of a completed job.
+
+        Args:
+            document: The job.
+            kind: `probabilities` or `shots`.
+
+        Raises:
+            InvalidResultError: The job offers no such result.
+            IonQRefusedError: IonQ does not accept the question.
+            IonQUnavailableError: No answer; ask again later.
+        """
+        try:
+            path = document["results"][kind]["url"]
+        except (KeyError, TypeError):
+            raise InvalidResultError(f"IonQ's job {document.get('id')} offers no {kind}.") from None
+        # the path is absolute on IonQ's host; httpx would put it below the version
+        return self._get(self._url.join(path))
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._http.close()
+
+    def _get(self, url: str | httpx.URL, params: Mapping[str, Any] | None = None) -> Any:
+        try:
+            response = self._http.get(url, params=params)
+        except httpx.HTTPError as error:
+            raise IonQUnavailableError(f"IonQ does not answer: {error!r}") from error
+        if response.is_success:
+            return _json(response)
+        _raise_for_refusal(response)
+        raise IonQUnavailableError(f"IonQ answered {_words(response)}")
+
+
+def _json(response: httpx.Response) -> Any:
+    try:
+        return response.json()
+    except ValueError:
+        return {}
+
+
+def _words(response: httpx.Response) -> str:
+    """What IonQ says, in short; a gateway's page of HTML is only named."""
+    answer = _json(response)
+    said = answer.get("message") or answer.get("error") if isinstance(answer, dict) else None
+    return f"{response.status_code}: {said}" if said else f"{response.status_code} {response.reason_phrase}"
+
+
+def _raise_for_refusal(response: httpx.Response) -> None:
+    if response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+        raise IonQThrottledError(f"IonQ asks for patience: {_words(response)}", _retry_after(response))
+    if response.is_client_error and response.status_code != HTTPStatus.REQUEST_TIMEOUT:
+        raise IonQRefusedError(f"IonQ refused: {_words(response)}")
+
+
+def _retry_after(response: httpx.Response) -> float | None:
+    try:
+        return max(0.0, float(response.headers["Retry-After"]))
+    except (KeyError, ValueError):
+        return None

@@ -1,0 +1,105 @@
+"""One loop in every replica over what is due: batches to look at, leases that ran out, groups nobody rang for."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from qstore.errors import StoreUnavailableError
+from qstore.job import Batch
+from qstore.state.ledger import Ledger
+from workers.announce import Announcer, Ended
+from workers.collect import Collect
+from workers.dispatch import Dispatch
+from workers.ionq import PAGE
+from workers.recover import Recovery
+from workers.settle import Settlement
+
+logger = logging.getLogger(__name__)
+
+_IDLE = 0.1  # seconds between turns where nothing falls due; bounds how long an unheard bell delays a batch
+_AWAY = 1.0  # seconds between turns while Redis is away
+
+
+class Loop:
+    """Turns until stopped; what goes wrong in one turn is tried again in a later one.
+
+    Args:
+        ledger: Says what is due.
+        dispatch: Sends batches nobody rang for.
+        collect: Looks at submitted batches.
+        recovery: Decides batches that died between intent and answer.
+        settlement: Goes on with batches that died half finished.
+        announcer: Tells Flower of cache hits.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        dispatch: Dispatch,
+        collect: Collect,
+        recovery: Recovery,
+        settlement: Settlement,
+        announcer: Announcer,
+    ) -> None:
+        self._ledger = ledger
+        self._dispatch = dispatch
+        self._collect = collect
+        self._recovery = recovery
+        self._settlement = settlement
+        self._announcer = announcer
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="qstore-loop", daemon=True)
+
+    def start(self) -> None:
+        """Begin to turn, in a thread of its own."""
+        self._thread.start()
+
+    def stop(self, timeout: float) -> None:
+        """Finish the turn at hand.
+
+        Args:
+            timeout: Seconds to wait for it.
+        """
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout)
+
+    def turn(self) -> float:
+        """Do what is due.
+
+        Returns:
+            Seconds until the next turn is worth while.
+
+        Raises:
+            StoreUnavailableError: Redis does not answer.
+        """
+        tick = self._ledger.tick(PAGE)
+        by_state: dict[str, list[Batch]] = {}
+        for batch in tick.batches:
+            by_state.setdefault(batch.state, []).append(batch)
+        for group in tick.groups:
+            self._dispatch.group(group)
+        self._collect.look(by_state.get("submitted", []))
+        for batch in by_state.get("intent", []):
+            self._recovery.decide(batch)
+        for batch in by_state.get("settled", []):
+            self._settlement.resume(batch)
+        if tick.hits:
+            self._announcer.ended(
+                [Ended(job, "cached", job.submitted_at, 0.0) for job in tick.hits], unannounced=tick.hits
+            )
+        return _IDLE if tick.pause is None else min(tick.pause, _IDLE)
+
+    def _run(self) -> None:
+        pause = 0.0
+        while not self._stopping.wait(pause):
+            try:
+                pause = self.turn()
+            except StoreUnavailableError as error:
+                logger.warning("The loop waits for Redis: %s", error)
+                pause = _AWAY
+            except Exception:
+                # whatever it was, its batch is under a lease and comes back; the loop must not die of it
+                logger.exception("A turn of the loop failed")
+                pause = _AWAY

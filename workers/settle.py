@@ -1,0 +1,139 @@
+"""Outcomes become finished Celery tasks, for everybody who waited.
+
+Invariant: outcomes are in the ledger before the first job is finished, and the record goes only after the last.
+A replica that dies in between leaves a settled record, and whoever claims it finishes every job again, the same.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+
+from celery import Celery, Signature
+
+from qstore.answer import from_answer, to_answer
+from qstore.entries import Entries, Finish
+from qstore.errors import QstoreError
+from qstore.job import Batch, Job
+from qstore.result import Outcome, Result, read
+from qstore.state.claims import Claims
+from qstore.state.ledger import Ledger, Settled
+from workers.announce import Announcer, Ended
+
+logger = logging.getLogger(__name__)
+
+
+class Settlement:
+    """Finishes batches.
+
+    Args:
+        app: Publishes the jobs that something waits for a second time.
+        ledger: Batch records.
+        claims: Keeps the answers of those jobs.
+        entries: Celery's result backend.
+        announcer: Tells Flower.
+        woken_expires: Seconds to keep the answer of a job that is delivered again.
+        clock: Epoch seconds.
+    """
+
+    def __init__(
+        self,
+        app: Celery,
+        ledger: Ledger,
+        claims: Claims,
+        entries: Entries,
+        announcer: Announcer,
+        woken_expires: int,
+        clock: Callable[[], float],
+    ) -> None:
+        self._app = app
+        self._ledger = ledger
+        self._claims = claims
+        self._entries = entries
+        self._announcer = announcer
+        self._woken_expires = woken_expires
+        self._clock = clock
+
+    def settle(self, batch: Batch, outcomes: Sequence[Outcome | QstoreError]) -> None:
+        """End a batch: one outcome, or error, for each of its runs.
+
+        Raises:
+            StoreUnavailableError: Redis does not answer.
+        """
+        settled = self._ledger.settle(
+            batch,
+            [
+                (to_answer(outcome), False) if isinstance(outcome, QstoreError) else (outcome.to_json(), True)
+                for outcome in outcomes
+            ],
+        )
+        if settled is None:
+            logger.warning("Batch %s is another replica's by now; its outcome is left to it", batch.batch_id)
+            return
+        self.finish(batch, settled)
+
+    def fail(self, batch: Batch, error: QstoreError) -> None:
+        """End a batch with one error for all of its runs.
+
+        Raises:
+            StoreUnavailableError: Redis does not answer.
+        """
+        logger.error("Batch %s of %s failed: %s", batch.batch_id, len(batch.run_ids), error)
+        self.settle(batch, [error] * len(batch.run_ids))
+
+    def resume(self, batch: Batch) -> None:
+        """Finish what a replica that died left settled.
+
+        Raises:
+            StoreUnavailableError: Redis does not answer.
+        """
+        self.finish(batch, self._ledger.unfinished(batch))
+
+    def finish(self, batch: Batch, settled: Sequence[Settled]) -> None:
+        """Finish every job of a settled batch, tell Flower, and forget the record.
+
+        Raises:
+            StoreUnavailableError: Redis does not answer.
+        """
+        answers = [(job, answer) for run in settled for job, answer in _answers(run)]
+        self._entries.finish([Finish(job.job_id, answer, job.parent_id) for job, answer in answers if not job.wake])
+        for job, answer in answers:
+            if job.wake:
+                self._wake(job, answer)
+        at = self._clock()
+        runtime = max(0.0, at - (batch.submitted_at or batch.created_at))
+        self._announcer.ended(
+            [Ended(job, _line(answer), at, runtime) for job, answer in answers if not job.wake],
+            unannounced=[job for run in settled for job in run.jobs[run.announced :]],
+        )
+        self._ledger.finished(batch)
+
+    def _wake(self, job: Job, answer: Result | QstoreError) -> None:
+        """Deliver a job again, so that Celery itself goes on with what waits for it."""
+        self._claims.wake(job.job_id, to_answer(answer), self._woken_expires)
+        Signature.from_dict(job.wake, app=self._app).apply_async()
+
+
+def _answers(settled: Settled) -> Iterator[tuple[Job, Result | QstoreError]]:
+    """What each job of a run gets to see."""
+    try:
+        outcome: Outcome | QstoreError = Outcome.from_fields(from_answer(settled.outcome))
+    except QstoreError as error:
+        outcome = error
+    for position, job in enumerate(settled.jobs):
+        if isinstance(outcome, QstoreError):
+            yield job, outcome
+        else:
+            yield job, read(outcome, job, "executed" if position == 0 else "joined")
+
+
+def _line(answer: Result | QstoreError) -> str | Exception:
+    """What Flower shows of an answer."""
+    return answer if isinstance(answer, QstoreError) else headline(answer)
+
+
+def headline(result: Result) -> str:
+    """A result in one line: how it was come by, and its most frequent counts."""
+    most = sorted(result["counts"].items(), key=lambda item: -item[1])[:4]
+    shown = ", ".join(f"{bits}: {count}" for bits, count in most)
+    return f"{result['source']} · {shown}{' …' if len(result['counts']) > len(most) else ''}"
