@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from qstore.circuits.canonical import Canonical, canonicalize
 from qstore.circuits.codec import decode
-from qstore.circuits.compiler import MAX_GATES, MAX_WIRE, Compiler, check_width
+from qstore.circuits.compiler import MAX_GATES, MAX_WIRE_BYTES, Compiler, check_fit
 from qstore.circuits.targets import find_backend
 from qstore.entries import Entries, Finish
 from qstore.job import Group, Job, Options, Run
@@ -85,7 +85,7 @@ class Submission:
         """
         asked = decode(circuit)
         canonical = canonicalize(asked)
-        check_width(canonical, find_backend(options.backend))
+        check_fit(canonical, find_backend(options.backend))
         name = options.name or str(asked.name)
         job = Job(
             job_id=caller.job_id,
@@ -145,7 +145,7 @@ class Submission:
     def _is_heavy(self, wire: bytes) -> bool:
         """Whether a full batch of such circuits could pass IonQ's limits for one job."""
         size = self._batch_size
-        return len(wire) * size > MAX_WIRE or wire.count(b'"gate"') * size > MAX_GATES
+        return len(wire) * size > MAX_WIRE_BYTES or wire.count(b'"gate"') * size > MAX_GATES
 
     def _submitted(self, job: Prepared, answer: Answer) -> Submitted:
         match answer.kind:

@@ -40,7 +40,9 @@ class Replica(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no t
 app.steps["worker"].add(Replica)
 
 
-@app.task(name="qstore.dispatch", ignore_result=True, send_events=False, throws=(StoreUnavailableError,))
+@app.task(  # type: ignore[untyped-decorator]  # Celery has no types
+    name="qstore.dispatch", ignore_result=True, send_events=False, throws=(StoreUnavailableError,)
+)
 def dispatch(group: str) -> None:
     """The doorbell: send what a group has waiting. Lost or doubled, it loses and doubles nothing.
 

@@ -12,7 +12,6 @@ from datetime import datetime
 from typing import Any
 
 from qstore.circuits.counts import check_distribution
-
 from qstore.errors import (
     InvalidResultError,
     IonQJobCanceledError,
@@ -102,6 +101,8 @@ class Collect:
     def _completed(self, batch: Batch, document: Document) -> None:
         runs = [loaded.run for loaded in self._batches.load(batch)]
         try:
+            if len(runs) > 1:
+                document = self._ionq.job(batch.remote_id)
             artifact = self._ionq.artifact(document, "shots" if runs[0].format == "qasm3" else "probabilities")
             shares = _shares(runs, document, artifact)
         except TransientError as error:
@@ -155,14 +156,10 @@ def _shares(runs: Sequence[Run], document: Document, artifact: Any) -> list[Any]
         InvalidResultError: The answer names circuits the job does not have.
     """
     children = document.get("child_job_ids")
-    if not children:
-        if len(runs) != 1:
-            raise InvalidResultError(f"IonQ's job {document.get('id')} names no children for {len(runs)} circuits.")
+    if not children and len(runs) == 1:
         return [artifact]
-    if len(children) != len(runs) or len(set(children)) != len(runs):
-        raise InvalidResultError(
-            f"IonQ's job {document.get('id')} has {len(children)} children for {len(runs)} circuits."
-        )
+    if not isinstance(children, list) or len(children) != len(runs) or len(set(children)) != len(runs):
+        raise InvalidResultError(f"IonQ's job {document.get('id')} names children {children} for {len(runs)} circuits.")
     if not isinstance(artifact, Mapping) or not set(artifact) <= set(children):
         raise InvalidResultError(f"IonQ's job {document.get('id')} answers for circuits it does not have.")
     return [artifact.get(child) for child in children]

@@ -99,6 +99,16 @@ class IonQ:
         answer = self._get("/jobs", params={"ids": list(remote_ids), "limit": PAGE})
         return {job["id"]: job for job in answer.get("jobs", ())}
 
+    def job(self, remote_id: str) -> Document:
+        """Read one job; unlike a list, the answer names its children.
+
+        Raises:
+            IonQRefusedError: IonQ does not accept the question.
+            IonQUnavailableError: No answer; ask again later.
+        """
+        document: Document = self._get(f"/jobs/{remote_id}")
+        return document
+
     def recent(self) -> Iterator[Document]:
         """All jobs, newest first, a page at a time.
 

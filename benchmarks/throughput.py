@@ -1,0 +1,110 @@
+"""Jobs per second, end to end, beside plain no-op Celery tasks through the same Redis and the same worker.
+
+Both kinds are produced by one process, executed by one worker process, carry the same events, late acknowledgment
+and result settings, and are awaited one by one with `AsyncResult.get`. Rounds alternate, so that whatever else the
+machine does meets both. The stand-in answers at once: what is measured is the queue, not the physics.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from qiskit import QuantumCircuit
+from rich.console import Console
+from rich.table import Table
+
+from qstore.sandbox.sandbox import Sandbox
+
+HERE = Path(__file__).parent
+
+
+def circuits(count: int, start: int) -> list[QuantumCircuit]:
+    """Distinct two-qubit circuits."""
+    made = []
+    for number in range(start, start + count):
+        circuit = QuantumCircuit(2, 2, name=f"bench-{number}")
+        circuit.h(0)
+        circuit.ry(math.tau * number / 1_000_003, 1)
+        circuit.cx(0, 1)
+        circuit.measure([0, 1], [0, 1])
+        made.append(circuit)
+    return made
+
+
+def timed(submit: Callable[[], Sequence[Any]]) -> float:
+    """Jobs per second from the first submission to the last result."""
+    begin = time.perf_counter()
+    results = submit()
+    for result in results:
+        result.get(timeout=120)
+    return len(results) / (time.perf_counter() - begin)
+
+
+@click.command()
+@click.option("--jobs", default=2000, show_default=True, help="Jobs in a round.")
+@click.option("--rounds", default=3, show_default=True, help="Rounds of each kind, alternating.")
+def main(jobs: int, rounds: int) -> None:
+    """Print jobs per second and the ratio to no-op tasks."""
+    console = Console()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Sandbox(Path(folder) / "data", workers=0, flower=False, postgres=False, latency=0.0) as sandbox,
+    ):
+        os.environ.update(sandbox.environment)
+        # the settings are read at import
+        from noop import noop  # noqa: PLC0415
+
+        from qstore import submit_circuit, submit_circuits  # noqa: PLC0415
+        from qstore.app import app  # noqa: PLC0415
+
+        worker = subprocess.Popen(
+            [sys.executable, "-m", "celery", "-A", "workers", "worker", "-I", "noop", "--loglevel", "WARNING"],
+            env={**os.environ, **sandbox.environment, "PYTHONPATH": str(HERE)},
+        )
+        try:
+            noop.delay(0).get(timeout=60)
+            kinds: dict[str, list[float]] = {"no-op task.delay": [], "submit_circuit.delay": [], "submit_circuits": []}
+            # one unmeasured round of each warms caches on both sides
+            for number in range(rounds + 1):
+                first, second = circuits(jobs, 2 * number * jobs), circuits(jobs, (2 * number + 1) * jobs)
+                rates = (
+                    timed(lambda: [noop.delay(index) for index in range(jobs)]),
+                    timed(lambda batch=first: [submit_circuit.delay(circuit, shots=100) for circuit in batch]),  # type: ignore[misc]
+                    timed(lambda batch=second: submit_circuits(batch, shots=100).results),  # type: ignore[misc]
+                )
+                console.print(f"round {number}: " + ", ".join(f"{rate:,.0f}" for rate in rates) + " jobs/s")
+                if number:
+                    for kind, rate in zip(kinds.values(), rates, strict=True):
+                        kind.append(rate)
+            stats = sandbox.stats()
+        finally:
+            app.close()
+            worker.terminate()
+            worker.wait(30)
+
+    base = statistics.median(kinds["no-op task.delay"])
+    table = Table(title=f"{jobs} jobs a round, median of {rounds}")
+    table.add_column("kind")
+    table.add_column("jobs/s", justify="right")
+    table.add_column("ratio", justify="right")
+    for name, rates_of in kinds.items():
+        table.add_row(name, f"{statistics.median(rates_of):,.0f}", f"{statistics.median(rates_of) / base:.2f}")
+    console.print(table)
+    console.print(
+        f"IonQ saw {stats['requests']:,} requests on {stats['connections']} connections "
+        f"for {stats['circuits_accepted']:,} circuits."
+    )
+
+
+if __name__ == "__main__":
+    main()
