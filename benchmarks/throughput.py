@@ -63,7 +63,6 @@ def main(jobs: int, rounds: int) -> None:
         os.environ.update(sandbox.environment)
         # the settings are read at import
         from noop import noop  # noqa: PLC0415
-
         from qstore import submit_circuit, submit_circuits  # noqa: PLC0415
         from qstore.app import app  # noqa: PLC0415
 

@@ -19,7 +19,7 @@ import click
 from qstore.errors import QstoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from rich.table import Table
 
@@ -63,27 +63,74 @@ def sandbox(env_file: Path | None, **options: Any) -> None:
     running = _new_sandbox(options)
     if env_file:
         env_file.unlink(missing_ok=True)  # one left by a killed run would say that all is up
+    with _stopping_cleanly(console):
+        try:
+            _start(running, console)
+            with _exported(running.environment, env_file):
+                _watch(running)
+        finally:
+            running.stop()
+
+
+@main.command()
+@click.option("--keep", is_flag=True, help="Leave it all running afterwards, until Ctrl-C.")
+@click.option(
+    "--data",
+    default=".demo",
+    show_default=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="The only folder written to; the picture stays there.",
+)
+def demo(keep: bool, data: Path) -> None:
+    """Push benchmark circuits through a sandbox from several processes at once, and check every count."""
+    from rich.console import Console  # noqa: PLC0415 - see the module's docstring
+
+    console = Console(highlight=False)
+    data.mkdir(parents=True, exist_ok=True)
+    with _stopping_cleanly(console):
+        running, run_demo = _new_demo(data / "sandbox")
+        try:
+            _start(running, console)
+            run_demo(running, data, console)
+            if keep:
+                _watch(running)
+        finally:
+            running.stop()
+
+
+def _new_demo(data: Path) -> tuple[Sandbox, Callable[[Sandbox, Path, Any], None]]:
+    with _needing_the_extra():
+        from qstore.sandbox.demo.run import LATENCY, run_demo  # noqa: PLC0415 - see the module's docstring
+
+        return _new_sandbox({"data": data, "latency": LATENCY}), run_demo
+
+
+def _new_sandbox(options: Mapping[str, Any]) -> Sandbox:
+    with _needing_the_extra():
+        from qstore.sandbox.sandbox import Sandbox  # noqa: PLC0415 - see the module's docstring
+
+        return Sandbox(**options)
+
+
+@contextmanager
+def _needing_the_extra() -> Iterator[None]:
+    """Say which extra to install where a module is missing, and what else keeps a sandbox from being built."""
     try:
-        with _interruptible():
-            try:
-                _start(running, console)
-                with _exported(running.environment, env_file):
-                    _watch(running)
-            finally:
-                running.stop()
-    except KeyboardInterrupt:
-        console.print("stopped")
+        yield
+    except ImportError as error:
+        raise click.ClickException(f"the sandbox needs {error.name}: pip install 'qstore[sandbox]'") from error
     except QstoreError as error:
         raise click.ClickException(str(error)) from error
 
 
-def _new_sandbox(options: Mapping[str, Any]) -> Sandbox:
+@contextmanager
+def _stopping_cleanly(console: Any) -> Iterator[None]:
+    """Ctrl-C and SIGTERM end the block as a normal way out; an error of ours becomes one clear line."""
     try:
-        from qstore.sandbox.sandbox import Sandbox  # noqa: PLC0415 - see the module's docstring
-
-        return Sandbox(**options)
-    except ImportError as error:
-        raise click.ClickException(f"the sandbox needs {error.name}: pip install 'qstore[sandbox]'") from error
+        with _interruptible():
+            yield
+    except KeyboardInterrupt:
+        console.print("stopped")
     except QstoreError as error:
         raise click.ClickException(str(error)) from error
 
@@ -197,3 +244,7 @@ def _histogram(result: Mapping[str, Any]) -> Table:
     for outcome, count in ranked[:_OUTCOMES]:
         table.add_row(outcome, str(count), Bar(ranked[0][1], 0, count, width=40))
     return table
+
+
+if __name__ == "__main__":
+    main()

@@ -6,8 +6,15 @@ All are frozen and made of plain data, so each can stand in Redis as JSON and be
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
+
+_COMPACT = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
+
+
+def _fields(record: Any) -> dict[str, Any]:
+    """The fields of a dataclass in order, shallow: `dataclasses.asdict` copies deeply, which shows on the hot path."""
+    return {name: getattr(record, name) for name in record.__slots__}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +89,8 @@ class Job:
 
     def to_json(self) -> str:
         """Compact JSON."""
-        return json.dumps(asdict(self), separators=(",", ":"), ensure_ascii=False)
+        readout = {"bits": self.readout.bits, "registers": self.readout.registers}
+        return _COMPACT.encode({**_fields(self), "readout": readout})
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Job:
@@ -117,7 +125,7 @@ class Group:
 
     def to_json(self) -> str:
         """Canonical JSON: equal groups give equal text."""
-        return json.dumps(asdict(self), separators=(",", ":"), sort_keys=True)
+        return _COMPACT.encode(_fields(self))
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Group:
@@ -153,17 +161,9 @@ class Run:
 
     def to_fields(self) -> dict[str, str | bytes]:
         """The hash that holds the run in Redis."""
-        head = {
-            "run_id": self.run_id,
-            "fingerprint": self.fingerprint,
-            "group": asdict(self.group),
-            "format": self.format,
-            "width": self.width,
-            "qubits": self.qubits,
-            "name": self.name,
-            "seed": self.seed,
-        }
-        return {"head": json.dumps(head, separators=(",", ":"), ensure_ascii=False), "wire": self.wire}
+        head = {**_fields(self), "group": _fields(self.group)}
+        wire = head.pop("wire")
+        return {"head": _COMPACT.encode(head), "wire": wire}
 
     @classmethod
     def from_fields(cls, head: bytes, wire: bytes) -> Run:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 def free_port() -> int:
@@ -14,10 +17,11 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_until(condition: Callable[[], object], within: float = 30.0, what: str = "the condition") -> None:
-    """Return as soon as the condition holds; fail after `within` seconds."""
+def wait_until(condition: Callable[[], T], within: float = 30.0, what: str = "the condition") -> T:
+    """Return what the condition gives as soon as it is true; fail after `within` seconds."""
     deadline = time.monotonic() + within
-    while not condition():
+    while not (value := condition()):
         if time.monotonic() > deadline:
             raise AssertionError(f"{what} did not come true within {within} s")
         time.sleep(0.01)
+    return value

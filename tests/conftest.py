@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 
-from conditions import free_port
 from hypothesis import settings as hypothesis_settings
+
+from conditions import free_port
 
 os.environ.update(
     QSTORE_REDIS_URL=f"redis://127.0.0.1:{free_port()}/0",

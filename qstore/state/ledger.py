@@ -49,7 +49,7 @@ class Tick:
     pause: float | None
 
 
-def _settled(outcomes: Sequence[str], jobs: Sequence[Sequence[str | bytes]], announced: bytes) -> list[Settled]:
+def _settled(outcomes: Sequence[str], jobs: Sequence[Sequence[str | bytes]], announced: bytes | str) -> list[Settled]:
     told = json.loads(announced) or [0] * len(outcomes)
     return [
         # Lua writes an empty list as {}

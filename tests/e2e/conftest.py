@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+
 from qstore.app import app, settings
 from qstore.sandbox.sandbox import Sandbox
 from qstore.tasks import door

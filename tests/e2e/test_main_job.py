@@ -10,10 +10,11 @@ from typing import Any
 import httpx
 import pytest
 from celery import Celery, chain, chord, group
-from conditions import wait_until
 from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister, qasm3
 from qiskit.primitives import StatevectorSampler
 from qiskit.quantum_info import hellinger_distance
+
+from conditions import wait_until
 from qstore import errors, submit_circuit, submit_circuits
 from qstore.app import settings
 from qstore.sandbox.sandbox import Sandbox

@@ -16,8 +16,8 @@ import psutil
 import psycopg
 import pytest
 import redis
-from conditions import wait_until
 
+from conditions import wait_until
 from qstore.sandbox.process import SandboxError
 from qstore.sandbox.sandbox import Sandbox
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from conditions import wait_until
 
+from conditions import wait_until
 from qstore.job import Batch, Group, Job, Readout, Run
 from qstore.state.batches import Batches
 from qstore.state.claims import Ask, Claims, Entry
@@ -153,9 +153,9 @@ def test_a_partial_batch_leaves_only_when_it_waited_long_enough(connection: Conn
     house = House(connection, keys, timeout=1.0)
     house.submit("r", "j")
     assert house.batches.take(GROUP) is None
-    taken: list[Batch] = []
-    wait_until(lambda: taken.extend(filter(None, [house.batches.take(GROUP)])) or taken)
-    assert taken[0].run_ids == ("r",)
+    taken = wait_until(lambda: house.batches.take(GROUP))
+    assert taken is not None
+    assert taken.run_ids == ("r",)
     house.clear()
 
 
@@ -190,8 +190,7 @@ def test_whoever_slept_through_a_lease_changes_nothing(connection: Connection, k
     for n in range(3):
         house.submit(f"r{n}", f"j{n}")
     sleeper = house.take()
-    claimed: list[Batch] = []
-    wait_until(lambda: claimed.extend(house.ledger.tick(25).batches) or claimed)
+    claimed = wait_until(lambda: house.ledger.tick(25).batches)
     (batch,) = claimed
     assert batch.batch_id == sleeper.batch_id
     assert batch.state == "intent"
@@ -219,8 +218,7 @@ def test_what_a_dead_replica_left_settled_is_finished_by_another(connection: Con
     batch = house.ledger.submitted(house.take(), "remote", [1, 0, 1], pause=0)
     assert batch is not None
     settled = house.ledger.settle(batch, [(OUTCOME, True)] * 3)
-    claimed: list[Batch] = []
-    wait_until(lambda: claimed.extend(house.ledger.tick(25).batches) or claimed)
+    claimed = wait_until(lambda: house.ledger.tick(25).batches)
     assert claimed[0].state == "settled"
     assert house.ledger.unfinished(claimed[0]) == settled
     house.clear()

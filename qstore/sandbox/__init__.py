@@ -1,0 +1,1 @@
+"""Real servers for a laptop or a test: embedded, on loopback, gone without a trace."""

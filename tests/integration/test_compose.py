@@ -1,0 +1,261 @@
+"""docker-compose.yml and Dockerfile, as far as they can be tried without Docker: each command really runs."""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import subprocess
+import sysconfig
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import jsonschema
+import pytest
+import redis
+import yaml
+
+from conditions import free_port, wait_until
+from qstore.sandbox.process import HOST, Process
+from qstore.sandbox.redis import RedisServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[2]
+BIN = Path(sysconfig.get_path("scripts"))
+SECRETS = {"IONQ_API_KEY": "a-key", "POSTGRES_PASSWORD": "p@ss/word", "FLOWER_BASIC_AUTH": "operator:secret"}
+
+_DURATION = {"type": "string", "pattern": r"^\d+(ms|s|m)$"}
+_WORDS = {"type": "array", "items": {"type": "string"}, "minItems": 1}
+# The house's own rules on the parts of a compose file that are used here; anything else is an error.
+SCHEMA = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["name", "services", "volumes"],
+    "properties": {
+        "name": {"type": "string"},
+        "configs": {"type": "object", "additionalProperties": {"type": "object", "required": ["content"]}},
+        "volumes": {"type": "object", "additionalProperties": {"type": "null"}},
+        "services": {"type": "object", "additionalProperties": {"$ref": "#/$defs/service"}},
+    },
+    "patternProperties": {"^x-": {"type": "object"}},
+    "$defs": {
+        "service": {
+            "type": "object",
+            "additionalProperties": False,
+            "required": ["image", "restart"],
+            "properties": {
+                "image": {"type": "string", "pattern": r"^[a-z/]+:(?!latest)[\w.-]+$"},
+                "build": {"const": "."},
+                "command": _WORDS,
+                "init": {"type": "boolean"},
+                "restart": {"enum": ["unless-stopped"]},
+                "cap_drop": _WORDS,
+                "security_opt": _WORDS,
+                "stop_grace_period": _DURATION,
+                "environment": {"type": "object", "additionalProperties": {"type": "string"}},
+                "volumes": {"type": "array", "items": {"type": "string", "pattern": r"^[a-z]+:/[\w/]+$"}},
+                "ports": {"type": "array", "items": {"type": "string", "pattern": r"127\.0\.0\.1:\d+\}?:\d+$"}},
+                "configs": {"type": "array", "items": {"type": "object", "required": ["source", "target"]}},
+                "depends_on": {
+                    "type": "object",
+                    "additionalProperties": {
+                        "type": "object",
+                        "properties": {"condition": {"const": "service_healthy"}},
+                        "required": ["condition"],
+                    },
+                },
+                "healthcheck": {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "required": ["test", "interval", "timeout", "retries"],
+                    "properties": {
+                        "test": _WORDS,
+                        "interval": _DURATION,
+                        "timeout": _DURATION,
+                        "retries": {"type": "integer"},
+                    },
+                },
+            },
+        },
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    return loaded
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    with RedisServer(tmp_path_factory.mktemp("broker")) as server:
+        yield server
+
+
+def substitute(text: str, variables: dict[str, str]) -> str:
+    """Fill in `${NAME:-default}` and `${NAME:?message}` as compose does."""
+
+    def value(match: re.Match[str]) -> str:
+        name, kind, rest = match.groups()
+        if name in variables:
+            return variables[name]
+        assert kind == ":-", rest
+        return str(rest)
+
+    return re.sub(r"\$\{(\w+)(:[-?])([^}]*)\}", value, text)
+
+
+def environment(service: dict[str, Any], **instead: str) -> dict[str, str]:
+    """A service's environment, with what only exists between containers replaced."""
+    filled = {name: substitute(value, SECRETS) for name, value in service["environment"].items()}
+    assert instead.keys() <= filled.keys()
+    return {"PATH": f"{BIN}:{os.defpath}", **filled, **instead}
+
+
+def test_the_file_keeps_to_the_schema(compose: dict[str, Any]) -> None:
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+
+    jsonschema.validate(compose, SCHEMA)
+
+
+def test_every_volume_and_config_and_service_that_is_named_is_there_and_used(compose: dict[str, Any]) -> None:
+    services = compose["services"].values()
+
+    mounted = {volume.split(":")[0] for service in services for volume in service.get("volumes", [])}
+    configs = {config["source"] for service in services for config in service.get("configs", [])}
+    awaited = {name for service in services for name in service.get("depends_on", {})}
+
+    assert mounted == compose["volumes"].keys()
+    assert configs == compose["configs"].keys()
+    assert all("healthcheck" in compose["services"][name] for name in awaited)
+
+
+def test_secrets_come_from_the_environment_and_are_required(compose: dict[str, Any]) -> None:
+    for name in SECRETS:
+        without = {key: value for key, value in SECRETS.items() if key != name}
+        text = yaml.safe_dump(compose["services"])
+        with pytest.raises(AssertionError, match=f"set {name}"):
+            substitute(text, without)
+
+
+def test_only_workers_get_ionqs_key(compose: dict[str, Any]) -> None:
+    holders = {name for name, service in compose["services"].items() if "IONQ_API_KEY" in yaml.safe_dump(service)}
+
+    assert holders == {"worker"}
+
+
+def test_workers_can_be_scaled(compose: dict[str, Any]) -> None:
+    assert not compose["services"]["worker"].keys() & {"container_name", "ports", "hostname"}
+
+
+def test_redis_runs_as_the_file_says_and_its_health_check_tells_whether_it_answers(
+    compose: dict[str, Any], tmp_path: Path
+) -> None:
+    service = compose["services"]["redis"]
+    port = str(free_port())
+    program, *arguments = service["command"]
+    [shell, check] = service["healthcheck"]["test"]
+    assert shell == "CMD-SHELL"
+
+    def healthy() -> bool:
+        command = ["sh", "-c", check.replace("redis-cli", f"{BIN}/redis-cli -p {port}")]
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+    assert not healthy()
+    with Process("redis", [str(BIN / program), *arguments, "--port", port, "--bind", HOST], tmp_path):
+        wait_until(healthy, within=10, what="redis")
+        with redis.Redis(port=int(port), decode_responses=True) as client:
+            settings = client.config_get("*")
+
+    assert (settings["appendonly"], settings["maxmemory-policy"], settings["save"]) == ("yes", "noeviction", "")
+
+
+def test_a_worker_runs_as_the_file_says(compose: dict[str, Any], broker: RedisServer, tmp_path: Path) -> None:
+    service = compose["services"]["worker"]
+    env = environment(service, QSTORE_REDIS_URL=broker.url, QSTORE_IONQ_URL=f"http://{HOST}:{free_port()}/v0.4")
+
+    with Process("worker", service["command"], tmp_path, env) as worker:
+
+        def ready() -> bool:
+            worker.check()
+            return bool(re.search(r"@\S+ ready\.", worker.log.read_text()))
+
+        wait_until(ready, within=30, what="the worker")
+        assert SECRETS["IONQ_API_KEY"] not in worker.log.read_text()
+
+
+def test_flower_runs_as_the_file_says_asks_for_a_password_and_keeps_what_it_saw(
+    compose: dict[str, Any], broker: RedisServer, tmp_path: Path
+) -> None:
+    service = compose["services"]["flower"]
+    port = str(free_port())
+    events = tmp_path / "events"
+    env = environment(
+        service, QSTORE_REDIS_URL=broker.url, FLOWER_ADDRESS=HOST, FLOWER_PORT=port, FLOWER_DB=str(events)
+    )
+    [_, program, *arguments] = service["healthcheck"]["test"]
+    check = [str(BIN / program), *(argument.replace("5555", port) for argument in arguments)]
+    url = f"http://{HOST}:{port}/tasks"
+
+    with Process("flower", service["command"], tmp_path, env) as flower:
+
+        def healthy() -> bool:
+            flower.check()
+            return subprocess.run(check, capture_output=True, check=False).returncode == 0
+
+        wait_until(healthy, within=30, what="Flower")
+        credentials = base64.b64encode(SECRETS["FLOWER_BASIC_AUTH"].encode()).decode()
+        assert httpx.get(url, trust_env=False).status_code == 401
+        answer = httpx.get(url, trust_env=False, headers={"Authorization": f"Basic {credentials}"})
+        assert answer.status_code == 200
+
+    assert list(tmp_path.glob("events*"))
+
+
+def test_flowers_data_is_on_the_volume_the_image_gives_to_its_user(compose: dict[str, Any]) -> None:
+    service = compose["services"]["flower"]
+    [volume] = service["volumes"]
+    folder = volume.split(":")[1]
+    dockerfile = (ROOT / "Dockerfile").read_text()
+
+    assert Path(service["environment"]["FLOWER_DB"]).parent == Path(folder)
+    assert re.search(rf"install --directory --owner=qstore --group=qstore {folder}$", dockerfile, re.MULTILINE)
+
+
+def test_flower_is_published_on_loopback_unless_told_otherwise(compose: dict[str, Any]) -> None:
+    [port] = compose["services"]["flower"]["ports"]
+
+    assert substitute(port, {}) == "127.0.0.1:5555:5555"
+    assert substitute(port, {"FLOWER_BIND": "0.0.0.0:80"}) == "0.0.0.0:80:5555"
+
+
+def test_the_images_own_command_is_the_workers() -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+
+    assert f"CMD {str(compose['services']['worker']['command']).replace(chr(39), chr(34))}" in dockerfile
+
+
+def test_hadolint_finds_nothing_in_the_dockerfile() -> None:
+    done = subprocess.run([BIN / "hadolint", ROOT / "Dockerfile"], capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+def test_the_image_is_built_from_what_dockerignore_lets_through() -> None:
+    let_through = {
+        line.removeprefix("!") for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")
+    }
+    copied = {
+        source
+        for line in (ROOT / "Dockerfile").read_text().splitlines()
+        if line.startswith("COPY ") and "--from" not in line
+        for source in line.split()[1:-1]
+    }
+
+    assert copied == let_through
+    assert all((ROOT / source).exists() for source in copied)
