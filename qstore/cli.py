@@ -13,6 +13,7 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
+from urllib.parse import urlsplit
 
 import click
 
@@ -139,7 +140,8 @@ def _start(running: Sandbox, console: Any) -> None:
     began = time.monotonic()
 
     def say(process: Process) -> None:
-        console.print(f"[green]✓[/] {process.name:<9} {time.monotonic() - began:4.1f} s  {process.url}", soft_wrap=True)
+        address = urlsplit(process.url).netloc.rpartition("@")[2]  # PostgreSQL's has a password before it
+        console.print(f"[green]✓[/] {process.name:<9} {time.monotonic() - began:4.1f} s  {address}".rstrip())
 
     with console.status("starting …"):
         running.start(on_ready=say)

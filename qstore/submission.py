@@ -14,9 +14,10 @@ from qstore.circuits.codec import decode
 from qstore.circuits.compiler import MAX_GATES, MAX_WIRE_BYTES, Compiler, check_fit
 from qstore.circuits.targets import find_backend
 from qstore.entries import Entries, Finish
+from qstore.errors import UnsupportedCircuitError
 from qstore.job import Group, Job, Options, Run
 from qstore.result import Outcome, Result, read
-from qstore.state.claims import Answer, Ask, Claims, Ring
+from qstore.state.claims import Answer, Ask, Claims
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +47,12 @@ class Submitted:
     Attributes:
         job_id: The Celery task id.
         result: The answer, where the cache knew it.
-        group: The group of a new run.
-        ring: Whether to ring for the group, and when.
+        full: The group to ring for, where a batch can leave at once.
     """
 
     job_id: str
     result: Result | None = None
-    group: Group | None = None
-    ring: Ring = ""
+    full: Group | None = None
 
 
 class Submission:
@@ -86,6 +85,7 @@ class Submission:
         asked = decode(circuit)
         canonical = canonicalize(asked)
         check_fit(canonical, find_backend(options.backend))
+        _check_readable(canonical, options)
         name = options.name or str(asked.name)
         job = Job(
             job_id=caller.job_id,
@@ -148,14 +148,10 @@ class Submission:
         return len(wire) * size > MAX_WIRE_BYTES or wire.count(b'"gate"') * size > MAX_GATES
 
     def _submitted(self, job: Prepared, answer: Answer) -> Submitted:
-        match answer.kind:
-            case "hit":
-                result = read(Outcome.from_json(answer.outcome), job.ask.job, "cached")
-                return Submitted(job.ask.job.job_id, result=result)
-            case "queued":
-                return Submitted(job.ask.job.job_id, group=answer.group, ring=answer.ring)
-            case _:
-                return Submitted(job.ask.job.job_id)
+        if answer.kind == "hit":
+            result = read(Outcome.from_json(answer.outcome), job.ask.job, "cached")
+            return Submitted(job.ask.job.job_id, result=result)
+        return Submitted(job.ask.job.job_id, full=answer.full)
 
     def _finish_hits(self, jobs: Sequence[Prepared], submitted: Sequence[Submitted]) -> None:
         """Finish what the cache answered; a delivered job is finished by the worker that holds it."""
@@ -166,6 +162,15 @@ class Submission:
         ]
         if ends:
             self._entries.finish(ends)
+
+
+def _check_readable(canonical: Canonical, options: Options) -> None:
+    """IonQ's ideal simulator tells of such a circuit only how often qubits showed what at the very end."""
+    if canonical.format == "qasm3" and options.backend == "simulator" and options.noise_model == "ideal":
+        raise UnsupportedCircuitError(
+            "The circuit measures or resets a qubit in the middle, and IonQ's ideal simulator keeps no shots of such "
+            "circuits: run it with noise_model='aria-1' or on a machine, or measure at the end only."
+        )
 
 
 def run_id_of(canonical: Canonical, options: Options) -> str:

@@ -25,7 +25,6 @@ from qstore.circuits.codec import decode, encode
 from qstore.circuits.compiler import Compiler
 from qstore.entries import Entries
 from qstore.errors import InvalidJobError, QstoreError, StoreUnavailableError
-from qstore.job import Group
 from qstore.options import parse_options
 from qstore.state.claims import Claims
 from qstore.state.connection import Connection
@@ -50,32 +49,17 @@ def door() -> tuple[Submission, Claims]:
     return Submission(claims, Compiler(), entries, settings.batch_size), claims
 
 
-def ring(group: Group, when: str) -> None:
-    """Ask the workers to dispatch a group, `now` or `later` (after the batch timeout).
-
-    The bell carries no work. Where it cannot be sent the run is safe all the same: it waits in Redis, and a
-    replica's loop finds groups that wait too long.
-    """
-    try:
-        app.send_task(
-            "qstore.dispatch",
-            [group.to_json()],
-            countdown=settings.batch_timeout if when == "later" else None,
-            ignore_result=True,
-            retry=False,
-        )
-    except (OperationalError, RedisError) as error:
-        logger.warning("No bell for %s, a replica will find it: %s", group, error)
-
-
 def ring_for(submitted: Iterable[Submitted]) -> None:
-    """Ring once for each group that asks for it, at the earlier time where both are asked."""
-    bells: dict[Group, str] = {}
-    for answer in submitted:
-        if answer.group is not None and answer.ring and bells.get(answer.group) != "now":
-            bells[answer.group] = answer.ring
-    for group, when in bells.items():
-        ring(group, when)
+    """Ask the workers to dispatch every group in which a batch is full.
+
+    The bell carries no work. Where it cannot be sent the runs are safe all the same: they wait in Redis, and the
+    replicas' loops send what waited long enough, full or not.
+    """
+    for group in {answer.full for answer in submitted if answer.full is not None}:
+        try:
+            app.send_task("qstore.dispatch", [group.to_json()], ignore_result=True, retry=False)
+        except (OperationalError, RedisError) as error:
+            logger.warning("No bell for %s, a replica will find it: %s", group, error)
 
 
 def split_arguments(args: Sequence[Any] | None, kwargs: Mapping[str, Any] | None) -> tuple[Any, dict[str, Any]]:

@@ -25,3 +25,16 @@ def wait_until(condition: Callable[[], T], within: float = 30.0, what: str = "th
             raise AssertionError(f"{what} did not come true within {within} s")
         time.sleep(0.01)
     return value
+
+
+def let_go_of_redis() -> None:
+    """Drop this process's connections to a Redis that is gone, as a forked child does."""
+    from kombu import pools  # noqa: PLC0415 - the environment of the tests is set before qstore is imported
+
+    from qstore.app import app  # noqa: PLC0415 - as above
+    from qstore.tasks import door  # noqa: PLC0415 - as above
+
+    door.cache_clear()
+    pools.reset()
+    app._after_fork()
+    app.backend.result_consumer.on_after_fork()

@@ -99,12 +99,12 @@ class Collect:
             self._completed(batch, document)
 
     def _completed(self, batch: Batch, document: Document) -> None:
-        runs = [loaded.run for loaded in self._batches.load(batch)]
+        runs = self._batches.runs(batch)
         try:
             if len(runs) > 1:
                 document = self._ionq.job(batch.remote_id)
-            artifact = self._ionq.artifact(document, "shots" if runs[0].format == "qasm3" else "probabilities")
-            shares = _shares(runs, document, artifact)
+            read = self._ionq.shots if runs[0].format == "qasm3" else self._ionq.probabilities
+            shares = _shares(runs, document, read(document))
         except TransientError as error:
             logger.warning("The result of batch %s could not be read: %s", batch.batch_id, error)
             self._ledger.postpone(batch, self._pause(batch, None))

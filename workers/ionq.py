@@ -24,6 +24,8 @@ PAGE = 25
 
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
+_SHOTS_BY_REGISTER = "ionq.result.shots.json.v2"
+
 Document = Mapping[str, Any]  # a job as IonQ describes it
 
 
@@ -124,24 +126,28 @@ class IonQ:
                 return
             params["next"] = answer["next"]
 
-    def artifact(self, document: Document, kind: str) -> Any:
-        """Fetch a result of a completed job.
-
-        Args:
-            document: The job.
-            kind: `probabilities` or `shots`.
+    def probabilities(self, document: Document) -> Any:
+        """Fetch the distribution of a completed job, or of its children.
 
         Raises:
-            InvalidResultError: The job offers no such result.
+            InvalidResultError: The job offers none.
             IonQRefusedError: IonQ does not accept the question.
             IonQUnavailableError: No answer; ask again later.
         """
-        try:
-            path = document["results"][kind]["url"]
-        except (KeyError, TypeError):
-            raise InvalidResultError(f"IonQ's job {document.get('id')} offers no {kind}.") from None
         # the path is absolute on IonQ's host; httpx would put it below the version
-        return self._get(self._url.join(path))
+        return self._get(self._url.join(_offer(document, "probabilities", "url")))
+
+    def shots(self, document: Document) -> Any:
+        """Fetch the shots, register by register, of a completed OpenQASM 3 job.
+
+        Raises:
+            InvalidResultError: The job offers none.
+            IonQRefusedError: IonQ does not accept the question.
+            IonQUnavailableError: No answer; ask again later.
+        """
+        artifact = _offer(document, _SHOTS_BY_REGISTER, "id")
+        answer = self._get(f"/jobs/{document['id']}/artifacts/{artifact}")
+        return answer.get("shots") if isinstance(answer, dict) else None
 
     def close(self) -> None:
         """Close every connection."""
@@ -156,6 +162,13 @@ class IonQ:
             return _json(response)
         _raise_for_refusal(response)
         raise IonQUnavailableError(f"IonQ answered {_words(response)}")
+
+
+def _offer(document: Document, kind: str, field: str) -> str:
+    try:
+        return str(document["results"][kind][field])
+    except (KeyError, TypeError):
+        raise InvalidResultError(f"IonQ's job {document.get('id')} offers no {kind}.") from None
 
 
 def _json(response: httpx.Response) -> Any:

@@ -1,4 +1,4 @@
-"""One loop in every replica over what is due: batches to look at, leases that ran out, groups nobody rang for."""
+"""One loop in every replica over what is due: batches to look at, leases that ran out, partial batches to send."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from workers.settle import Settlement
 
 logger = logging.getLogger(__name__)
 
-_IDLE = 0.1  # seconds between turns where nothing falls due; bounds how long an unheard bell delays a batch
 _AWAY = 1.0  # seconds between turns while Redis is away
 
 
@@ -26,11 +25,13 @@ class Loop:
 
     Args:
         ledger: Says what is due.
-        dispatch: Sends batches nobody rang for.
+        dispatch: Sends batches that waited long enough.
         collect: Looks at submitted batches.
         recovery: Decides batches that died between intent and answer.
         settlement: Goes on with batches that died half finished.
         announcer: Tells Flower of cache hits.
+        idle: Seconds between turns where nothing falls due. No longer than a partial batch waits: then each is known
+            before it has to leave.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Loop:
         recovery: Recovery,
         settlement: Settlement,
         announcer: Announcer,
+        idle: float,
     ) -> None:
         self._ledger = ledger
         self._dispatch = dispatch
@@ -48,6 +50,7 @@ class Loop:
         self._recovery = recovery
         self._settlement = settlement
         self._announcer = announcer
+        self._idle = idle
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="qstore-loop", daemon=True)
 
@@ -89,7 +92,7 @@ class Loop:
             self._announcer.ended(
                 [Ended(job, "cached", job.submitted_at, 0.0) for job in tick.hits], unannounced=tick.hits
             )
-        return _IDLE if tick.pause is None else min(tick.pause, _IDLE)
+        return self._idle if tick.pause is None else min(tick.pause, self._idle)
 
     def _run(self) -> None:
         pause = 0.0

@@ -22,6 +22,7 @@ from workers.loop import Loop
 from workers.recover import Recovery
 from workers.settle import Settlement
 
+_SHORTEST_TURN, _LONGEST_TURN = 0.02, 0.25  # seconds
 _PATIENCE = 10  # a worker may wait for Redis longer than a caller: times `redis_timeout`
 
 
@@ -90,6 +91,7 @@ class Resources:
             ),
             settlement,
             self._announcer,
+            idle=min(max(settings.batch_timeout, _SHORTEST_TURN), _LONGEST_TURN),
         )
 
     def close(self) -> None:

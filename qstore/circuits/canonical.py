@@ -11,18 +11,14 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister
-from qiskit.circuit import Barrier, CircuitInstruction
-from qiskit.circuit.library import MCPhaseGate, MCXGate, get_standard_gate_name_mapping
+from qiskit import QuantumCircuit
 
-from qstore.circuits.flat import Step, flatten
+from qstore.circuits.flat import Step, build, flatten
 from qstore.errors import NoMeasurementError, NoQubitsError, UnboundParametersError, UnsupportedCircuitError
 from qstore.job import Readout
 
 VERSION = "qstore-fingerprint-1"
 """Changes whenever the same circuit would get another fingerprint."""
-
-_STANDARD = {name: gate.base_class for name, gate in get_standard_gate_name_mapping().items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +70,7 @@ def canonicalize(circuit: QuantumCircuit) -> Canonical:
         written = {clbit: clbit for clbit in written}
     steps = _without_idle_barriers(steps)
     return Canonical(
-        circuit=_build(steps, qubits, clbits),
+        circuit=build(steps, qubits, clbits),
         fingerprint=_fingerprint(steps, form, qubits, clbits),
         readout=_readout(circuit, written),
         format=form,
@@ -145,32 +141,6 @@ def _fingerprint(steps: Iterable[Step], form: str, qubits: int, clbits: int) -> 
     records.sort()
     # repr() of tuples of integers, names and finite floats is exact, and no two of them share one.
     return hashlib.sha256(repr((VERSION, form, qubits, clbits, records)).encode()).hexdigest()
-
-
-def _build(steps: Iterable[Step], qubits: int, clbits: int) -> QuantumCircuit:
-    """The steps as a circuit, under names of our own: a caller's could be any, in any script."""
-    circuit = QuantumCircuit(QuantumRegister(qubits, "q"), name="circuit")
-    if clbits:
-        circuit.add_register(ClassicalRegister(clbits, "c"))
-    on, into = circuit.qubits, circuit.clbits
-    for step in steps:
-        instruction = CircuitInstruction(
-            _gate(step), [on[qubit] for qubit in step.qubits], [into[clbit] for clbit in step.clbits]
-        )
-        circuit._append(instruction)  # noqa: SLF001  Qiskit's documented fast path for what is known to fit
-    return circuit
-
-
-def _gate(step: Step) -> object:
-    match step.name:
-        case "barrier":
-            return Barrier(len(step.qubits))
-        case "mcx":
-            return MCXGate(len(step.qubits) - 1)
-        case "mcphase":
-            return MCPhaseGate(*step.angles, len(step.qubits) - 1)
-        case name:
-            return _STANDARD[name](*step.angles)
 
 
 def _readout(circuit: QuantumCircuit, written: dict[int, int]) -> Readout:

@@ -44,7 +44,8 @@ class Compiler:
     def compile(self, canonical: Canonical, backend: Backend, optimization_level: int) -> bytes:
         """The circuit as IonQ reads it.
 
-        At levels 2 and 3 Qiskit drops multi-qubit gates that turn by about a microradian or less, which no
+        Levels 0 and 1 give the same bytes every time. At levels 2 and 3 Qiskit takes other decompositions from
+        one run to the next, and drops multi-qubit gates that turn by about a microradian or less, which no
         number of shots could tell.
 
         Args:
@@ -78,7 +79,9 @@ class Compiler:
         try:
             passes = idle.pop()
         except IndexError:
-            passes = generate_preset_pass_manager(optimization_level=optimization_level, target=target(backend))
+            staged = generate_preset_pass_manager(optimization_level=optimization_level, target=target(backend))
+            # a staged one lays its stages out afresh in every run
+            passes = PassManager(staged.to_flow_controller().tasks)
         compiled = passes.run(circuit)
         idle.append(passes)
         return compiled

@@ -1,4 +1,4 @@
-"""A circuit taken apart into plain steps: standard gates on numbered qubits, whatever it was composed of.
+"""A circuit taken apart into plain steps, standard gates on numbered qubits, and put together from them again.
 
 Nothing that names itself is believed: a gate counts as standard only where Qiskit's own tables say so, and
 everything else is taken apart by its definition. So steps that are equal do the same.
@@ -7,12 +7,14 @@ everything else is taken apart by its definition. So steps that are equal do the
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from qiskit import QuantumCircuit
+from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister
 from qiskit.circuit import (
+    AnnotatedOperation,
     Barrier,
+    CircuitInstruction,
     ControlFlowOp,
     Delay,
     Measure,
@@ -29,7 +31,7 @@ MAX_INSTRUCTIONS = 1_000_000
 """The most instructions a circuit may have, counted in all the definitions it is composed of."""
 
 _MULTI_CONTROLLED = {C4XGate: "mcx", MCXGate: "mcx", MCPhaseGate: "mcphase"}  # standard in all but Qiskit's tables
-_GATES = sorted(get_standard_gate_name_mapping())
+_STANDARD = {name: gate.base_class for name, gate in get_standard_gate_name_mapping().items()}
 
 
 class Step(NamedTuple):
@@ -59,15 +61,44 @@ def flatten(circuit: QuantumCircuit) -> list[Step]:
         UnboundParametersError: A definition inside it has free parameters.
         CircuitTooLargeError: It is composed of more instructions than anyone could want.
     """
-    flattening = _Flattening(circuit)
-    return flattening.steps
+    return _Flattening(circuit).steps
+
+
+def build(steps: Iterable[Step], qubits: int, clbits: int) -> QuantumCircuit:
+    """The steps as a circuit, on one register `q` and, where there are clbits, one register `c`.
+
+    A caller's names could be any, in any script; none is left.
+    """
+    circuit = QuantumCircuit(QuantumRegister(qubits, "q"), name="circuit")
+    if clbits:
+        circuit.add_register(ClassicalRegister(clbits, "c"))
+    on, into = circuit.qubits, circuit.clbits
+    for step in steps:
+        instruction = CircuitInstruction(
+            _gate(step), [on[qubit] for qubit in step.qubits], [into[clbit] for clbit in step.clbits]
+        )
+        circuit._append(instruction)  # noqa: SLF001  Qiskit's documented fast path for what is known to fit
+    return circuit
+
+
+def _gate(step: Step) -> Any:
+    match step.name:
+        case "barrier":
+            return Barrier(len(step.qubits))
+        case "mcx":
+            return MCXGate(len(step.qubits) - 1)
+        case "mcphase":
+            return MCPhaseGate(*step.angles, len(step.qubits) - 1)
+        case name:
+            return _STANDARD[name](*step.angles)
 
 
 class _Flattening:
-    """The steps so far, and what is left of the patience."""
+    """The steps so far, the global phase beside them, and what is left of the patience."""
 
     def __init__(self, circuit: QuantumCircuit) -> None:
         self.steps: list[Step] = []
+        self.phase = 0.0  # radians; means nothing until something controls it
         self._fresh = set(range(circuit.num_qubits))
         self._patience = MAX_INSTRUCTIONS
         with refusing(UnsupportedCircuitError, "The circuit cannot be taken apart into gates"):
@@ -79,13 +110,16 @@ class _Flattening:
         self._patience -= len(instructions)
         if self._patience < 0:
             raise CircuitTooLargeError(f"The circuit is composed of more than {MAX_INSTRUCTIONS:,} instructions.")
+        self.phase += float(circuit.global_phase)
         index_of = dict(zip(circuit.qubits, qubit_indices, strict=True))
         clbit_index_of = dict(zip(circuit.clbits, clbit_indices, strict=True))
         for instruction in instructions:
             qubits = tuple([index_of[qubit] for qubit in instruction.qubits])
             if instruction.is_standard_gate():
-                if qubits:  # without any it is a global phase
+                if qubits:
                     self._add_gate(instruction.name, qubits, instruction.params)
+                else:
+                    self.phase += sum(_angles(instruction.name, instruction.params))
                 continue
             clbits = tuple([clbit_index_of[clbit] for clbit in instruction.clbits])
             self._add_operation(instruction.operation, qubits, clbits)
@@ -140,10 +174,25 @@ def _definition(operation: Any) -> QuantumCircuit:
     definition = getattr(operation, "definition", None)
     if definition is not None:
         return definition
-    alone = QuantumCircuit(operation.num_qubits, operation.num_clbits)
-    alone.append(operation, alone.qubits, alone.clbits)
+    if isinstance(operation, AnnotatedOperation):
+        # Whoever controls a gate by its name must not find a false one.
+        operation = AnnotatedOperation(_plain(operation.base_op), operation.modifiers)
     with refusing(UnsupportedCircuitError, f"{operation.name!r} is not defined in terms of gates"):
-        definition = HighLevelSynthesis(basis_gates=_GATES)(alone)
+        definition = HighLevelSynthesis(basis_gates=list(_STANDARD))(_alone(operation))
     if operation.name in definition.count_ops():  # a name alone, which Qiskit believed
         raise UnsupportedCircuitError(f"{operation.name!r} is not defined in terms of gates.")
     return definition
+
+
+def _alone(operation: Any) -> QuantumCircuit:
+    circuit = QuantumCircuit(operation.num_qubits, operation.num_clbits)
+    circuit.append(operation, circuit.qubits, circuit.clbits)
+    return circuit
+
+
+def _plain(operation: Any) -> Any:
+    """The same as one gate, composed of standard gates only."""
+    flattening = _Flattening(_alone(operation))
+    circuit = build(flattening.steps, operation.num_qubits, 0)
+    circuit.global_phase = flattening.phase
+    return circuit.to_gate()

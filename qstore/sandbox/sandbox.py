@@ -135,7 +135,7 @@ class Sandbox:
         self.ionq = self._web_server(
             "ionq",
             # the key is good for this stand-in only, so others may see it on the command line
-            [*_IONQ, f"--host={HOST}", f"--port={ports[2]}", f"--api-key={self._api_key}", f"--latency={latency}"],
+            [*_IONQ, f"--host={HOST}", f"--port={ports[2]}", f"--latency={latency}"],
             url=self._ionq_url,
             page="/sandbox/stats",
         )

@@ -95,6 +95,18 @@ class Batches:
             for (head, wire, attempts), jobs in zip(answers[::2], answers[1::2], strict=True)
         ]
 
+    def runs(self, batch: Batch) -> list[Run]:
+        """The runs of a batch, in its order, without the wires.
+
+        Raises:
+            StoreUnavailableError: Redis does not answer.
+        """
+        pipe = self._connection.pipeline()
+        for run_id in batch.run_ids:
+            pipe.hget(self._keys.run(run_id), "head")
+        with translated():
+            return [Run.from_fields(head, b"") for head in pipe.execute()]
+
     def put_back(self, batch: Batch, pause: float) -> bool:
         """Return the runs of a batch that IonQ certainly did not take to the head of their group.
 

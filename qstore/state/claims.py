@@ -7,15 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 from qstore.job import Group, Job, Run
 from qstore.state.connection import Call, Connection, translated
 from qstore.state.keys import Keys
 
 _HITS = 10_000  # the newest, where no replica is up to tell Flower
-
-Ring = Literal["now", "later", ""]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,22 +53,20 @@ class Answer:
     Attributes:
         kind: `hit`, `joined`, `miss` or `queued`.
         outcome: JSON of the cached outcome, of a hit.
-        group: What a queued run's batch shares.
-        ring: Whether to ring for the group, `now` or `later`, of a queued run.
+        full: What a queued run's batch shares, where that batch can leave at once; else None.
     """
 
     kind: Literal["hit", "joined", "miss", "queued"]
     outcome: bytes = b""
-    group: Group | None = None
-    ring: Ring = ""
+    full: Group | None = None
 
 
-def _answer(raw: list[bytes], group: Group | None = None) -> Answer:
+def _answer(raw: list[Any], group: Group | None = None) -> Answer:
     match raw:
         case [b"hit", outcome]:
             return Answer("hit", outcome=outcome)
-        case [b"queued", ring]:
-            return Answer("queued", group=group, ring=cast("Ring", ring.decode()))
+        case [b"queued", full]:
+            return Answer("queued", full=group if full else None)
         case [b"joined"]:
             return Answer("joined")
         case _:

@@ -8,20 +8,18 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from qstore.app import app, settings
+from conditions import let_go_of_redis
+from qstore.app import settings
 from qstore.sandbox.sandbox import Sandbox
-from qstore.tasks import door
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     """Redis where the settings say, so that this process is a producer of the sandbox."""
     folder = tmp_path_factory.mktemp("sandbox")
     with Sandbox(folder / "data", workers=2, redis_port=urlsplit(settings.redis_url).port) as running:
         yield running
-        door.cache_clear()
-        app.pool.force_close_all()
-        app.backend.client.connection_pool.disconnect()
+    let_go_of_redis()
 
 
 @pytest.fixture

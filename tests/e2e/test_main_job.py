@@ -145,8 +145,12 @@ def test_a_mid_circuit_measurement_travels_alone_and_right(bought: Bought) -> No
     circuit.reset(0)
     circuit.cx(0, 1)
     circuit.measure([0, 1], [1, 2])
+    with pytest.raises(errors.UnsupportedCircuitError, match="noise_model"):
+        submit_circuit.delay(circuit, shots=30)
     others = [submit_circuit.delay(bell(0.8 + index / 100), shots=30) for index in range(2)]
-    assert submit_circuit.delay(circuit, shots=30).get(timeout=WITHIN)["counts"] == {"00 1": 30}
+    noisy = submit_circuit.delay(circuit, shots=30, noise_model="aria-1", seed=5).get(timeout=WITHIN)
+    assert sum(noisy["counts"].values()) == 30
+    assert noisy["counts"]["00 1"] >= 27
     for other in others:
         other.get(timeout=WITHIN)
     assert bought()["jobs_accepted"] == 2

@@ -9,21 +9,21 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from qstore.app import app, settings
+from conditions import let_go_of_redis
+from qstore.app import settings
 from qstore.sandbox.redis import RedisServer
 from qstore.state.connection import Connection
 from qstore.state.keys import Keys
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     """Redis where the settings say."""
     folder: Path = tmp_path_factory.mktemp("redis")
     server = RedisServer(folder, port=urlsplit(settings.redis_url).port)
     with server:
         yield server
-        app.pool.force_close_all()
-        app.backend.client.connection_pool.disconnect()
+    let_go_of_redis()
 
 
 @pytest.fixture

@@ -27,7 +27,6 @@ def create_app(
     latency: float = 0.0,
     api_keys: Iterable[str] = (),
     page_size: int = 25,
-    ledger: Ledger | None = None,
     counters: Counters | None = None,
 ) -> Starlette:
     """The stand-in, ready to serve. Nothing runs before its first request.
@@ -36,10 +35,9 @@ def create_app(
         latency: Seconds from a job's submission to its end; 0 ends it as soon as it is simulated.
         api_keys: The keys that are good; none for any.
         page_size: Jobs in one page of a list, at most and by default.
-        ledger: Keeps the jobs; None for one of its own.
         counters: Counts; None for ones of its own.
     """
-    ledger = ledger or Ledger(latency)
+    ledger = Ledger(latency)
     counted = counters or Counters()
     execution = Execution(clock=ledger.clock)
     keys = Keys(frozenset(api_keys))

@@ -100,7 +100,7 @@ def _results(job: Job) -> dict[str, Any]:
             }
         }
     kinds = job.outcome.results if job.outcome else {}
-    if job.type == "ionq.qasm3.v1":
+    if job.type == "ionq.qasm3.v1" and "shots" in kinds:
         shots = {"url": f"{base}/shots", **_artifact(job, "shots", SHOTS_ARTIFACT)}
         return {"shots": shots, SHOTS_ARTIFACT: shots}
     return {kind: {"url": f"{base}/{kind}", **_artifact(job, kind, _CIRCUIT_FORMATS[kind])} for kind in kinds}

@@ -1,7 +1,7 @@
 """Simulations, in threads of their own so that requests are answered meanwhile.
 
 Every job is simulated once, when it is accepted. The ideal simulator answers with exact probabilities;
-hardware, a noisy simulation and OpenQASM 3 programs answer with shots drawn here.
+hardware, a noisy simulation and OpenQASM 3 programs answer from shots drawn here.
 """
 
 from __future__ import annotations
@@ -115,12 +115,17 @@ def _histogram(states: np.ndarray, values: np.ndarray) -> bytes:
 def _program_results(
     order: Order, program: Program, noise: Noise | None, checkpoint: Callable[[], None]
 ) -> dict[str, bytes]:
-    """Each shot's registers, index 0 first; of a noise model only the readout error is applied."""
+    """Each shot's registers, index 0 first; of a noise model only the readout error is applied.
+
+    The ideal simulator keeps no shots: it tells how often the program's bits, taken together, showed what.
+    """
     rng = _generator(order, 0)
     drawn = program.draw(order.shots, rng, checkpoint)
     if noise is not None:
         flip(drawn, program.circuit.num_clbits, noise.readout, rng)
-    outcomes, places = np.unique(drawn, return_inverse=True)
+    outcomes, places, counts = np.unique(drawn, return_inverse=True, return_counts=True)
+    if noise is None:
+        return {"probabilities": _histogram(outcomes, counts / order.shots)}
     texts = [
         _encode({"registers": {name: [outcome >> bit & 1 for bit in bits] for name, bits in program.registers.items()}})
         for outcome in outcomes.tolist()

@@ -11,8 +11,7 @@
 --      7 group          canonical JSON of the group
 --      8 batch size     circuits
 --      9 batch timeout  milliseconds
--- Returns {"hit", outcome} | {"joined"} | {"queued", ring}, ring = "now" where a batch is full,
--- "later" for the first in a group, "" where a bell is under way.
+-- Returns {"hit", outcome} | {"joined"} | {"queued", full}, full = 1 where a batch can leave at once, else 0.
 
 local outcome = redis.call('GET', KEYS[1])
 if outcome then
@@ -27,8 +26,8 @@ redis.call('HSET', KEYS[2], 'head', ARGV[5], 'wire', ARGV[6])
 local waiting = redis.call('RPUSH', KEYS[5], ARGV[4])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local first = redis.call('ZADD', KEYS[6], 'NX', string.format('%.0f', now + ARGV[9]), ARGV[7]) == 1
+redis.call('ZADD', KEYS[6], 'NX', string.format('%.0f', now + ARGV[9]), ARGV[7])
 if waiting % tonumber(ARGV[8]) == 0 or tonumber(ARGV[9]) == 0 then
-  return {'queued', 'now'}
+  return {'queued', 1}
 end
-return {'queued', first and 'later' or ''}
+return {'queued', 0}

@@ -1,4 +1,4 @@
--- What has to be done now? Claims due batch records for the caller, and names groups nobody rang for.
+-- What has to be done now? Claims due batch records for the caller, and names groups whose partial batch may leave.
 --
 -- KEYS 1 due      sorted set: batch records by when somebody must look
 --      2 groups   sorted set: groups by when a partial batch may leave
@@ -7,7 +7,7 @@
 --      2 lease    milliseconds until a claimed record is another replica's
 --      3 hits     jobs at most
 -- Returns {lease, batch ids, groups, hits, pause}: lease is the new due time of the claimed records as text,
--- pause the milliseconds until the next record falls due, -1 for none.
+-- pause the milliseconds until the next record or group falls due, -1 for none.
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -18,9 +18,11 @@ for _, batch_id in ipairs(batch_ids) do
 end
 local groups = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, ARGV[1])
 local pause = -1
-local next_due = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
-if next_due[2] then
-  pause = math.max(0, next_due[2] - now)
+for key = 1, 2 do
+  local due = redis.call('ZRANGEBYSCORE', KEYS[key], '(' .. now, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)[2]
+  if due and (pause < 0 or due - now < pause) then
+    pause = due - now
+  end
 end
 local hits = redis.call('LPOP', KEYS[3], ARGV[3]) or {}
 return {lease, batch_ids, groups, hits, pause}

@@ -41,13 +41,13 @@ class House:
     def run(self, run_id: str, group: Group = GROUP) -> Run:
         return Run(run_id, "f" * 64, group, "qis", b"[]", 2, 2, "bell", None)
 
-    def submit(self, run_id: str, job_id: str, group: Group = GROUP) -> tuple[str, str]:
-        """What a producer does: look, then claim a miss. Returns how it ended, and the bell."""
+    def submit(self, run_id: str, job_id: str, group: Group = GROUP) -> tuple[str, bool]:
+        """What a producer does: look, then claim a miss. Returns how it ended, and whether to ring."""
         ask = self.ask(run_id, job_id)
         (answer,) = self.claims.look([ask])
         if answer.kind == "miss":
             (answer,) = self.claims.claim([(ask, self.run(run_id, group))])
-        return answer.kind, answer.ring
+        return answer.kind, answer.full is not None
 
     def places(self, run_id: str) -> list[str]:
         """Where a run is."""
@@ -78,30 +78,25 @@ def house(connection: Connection, keys: Keys) -> Any:
     made.clear()
 
 
-def test_the_first_in_a_group_rings_later_and_a_full_batch_rings_now(house: House) -> None:
-    assert [house.submit(f"r{n}", f"j{n}") for n in range(4)] == [
-        ("queued", "later"),
-        ("queued", ""),
-        ("queued", "now"),
-        ("queued", ""),
-    ]
+def test_a_full_batch_rings_and_nothing_else_does(house: House) -> None:
+    assert [house.submit(f"r{n}", f"j{n}") for n in range(7)] == [("queued", n in {2, 5}) for n in range(7)]
 
 
 def test_a_running_circuit_is_joined_wherever_it_is(house: House) -> None:
     house.submit("r", "first")
-    assert house.submit("r", "second") == ("joined", "")
+    assert house.submit("r", "second") == ("joined", False)
     house.submit("r2", "other")
     house.submit("r3", "other")
     batch = house.take()
-    assert house.submit("r", "third") == ("joined", "")
+    assert house.submit("r", "third") == ("joined", False)
     submitted = house.ledger.submitted(batch, "remote", [2, 1, 1], pause=0)
     assert submitted is not None
-    assert house.submit("r", "fourth") == ("joined", "")
+    assert house.submit("r", "fourth") == ("joined", False)
     settled = house.ledger.settle(submitted, [(OUTCOME, True)] * 3)
     assert settled is not None
     assert [job.job_id for job in settled[0].jobs] == ["first", "second", "third", "fourth"]
     assert settled[0].announced == 2
-    assert house.submit("r", "fifth") == ("hit", "")
+    assert house.submit("r", "fifth") == ("hit", False)
 
 
 def test_two_producers_at_once_make_one_run(house: House) -> None:
@@ -161,7 +156,7 @@ def test_a_partial_batch_leaves_only_when_it_waited_long_enough(connection: Conn
 
 def test_a_run_that_must_travel_alone_leaves_at_once(house: House) -> None:
     solo = replace(GROUP, solo="r")
-    assert house.submit("r", "j", solo) == ("queued", "now")
+    assert house.submit("r", "j", solo) == ("queued", True)
     batch = house.batches.take(solo)
     assert batch is not None
     assert batch.run_ids == ("r",)

@@ -12,7 +12,17 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister, qasm3
-from qiskit.circuit import Barrier, Delay, Gate, Instruction, Measure, Reset
+from qiskit.circuit import (
+    AnnotatedOperation,
+    Barrier,
+    ControlModifier,
+    Delay,
+    Gate,
+    Measure,
+    Operation,
+    PowerModifier,
+    Reset,
+)
 from qiskit.circuit.library import (
     CCXGate,
     CXGate,
@@ -127,7 +137,7 @@ def _simulate(circuit: QuantumCircuit) -> dict[int, float]:
 # -- random circuits ----------------------------------------------------------------------------------------
 
 NAMES = ["q", "c", "meas", "über", "量子", "кубит", "x y", "gate", "0", "🐈"]
-Event = tuple[Instruction, list[int], list[int]]  # what happens, to which qubits, into which clbits
+Event = tuple[Operation, list[int], list[int]]  # what happens, to which qubits, into which clbits
 
 
 def _liar(name: str, definition: QuantumCircuit) -> Gate:
@@ -137,7 +147,7 @@ def _liar(name: str, definition: QuantumCircuit) -> Gate:
 
 
 @st.composite
-def _gates(draw: st.DrawFn, width: int) -> Gate:
+def _gates(draw: st.DrawFn, width: int) -> Operation:
     """A gate of at most `width` qubits: any standard one, or one that needs care."""
     flip, tilt = QuantumCircuit(1), QuantumCircuit(2)
     flip.x(0)
@@ -157,6 +167,8 @@ def _gates(draw: st.DrawFn, width: int) -> Gate:
         QFTGate(3),
         PauliEvolutionGate(SparsePauliOp(["XY", "ZZ"], [0.5, 1]), time=0.3),
         _liar("h", flip),
+        AnnotatedOperation(_liar("h", flip), [ControlModifier(1)]),
+        AnnotatedOperation(UnitaryGate(random_unitary(2, seed=3)), [ControlModifier(1, 0), PowerModifier(2.0)]),
         _liar("swap", tilt),
     ]
     standard = [

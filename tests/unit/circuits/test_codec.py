@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import json
 import zlib
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from qiskit import QuantumCircuit, qasm2, qasm3, qpy
-from qiskit.circuit import Gate, Measure
+from qiskit.circuit import Gate
 from qiskit.circuit.library import get_standard_gate_name_mapping
 
 from qstore.circuits import codec
@@ -100,17 +101,6 @@ def test_metadata_that_is_no_json_hinders_nobody() -> None:
 
 
 def test_what_cannot_be_serialized_is_refused_as_a_circuit() -> None:
-    class Odd(Measure):
-        def __reduce__(self) -> str:
-            raise RuntimeError
-
-        @property
-        def params(self) -> list[object]:
-            return [object()]
-
-        @params.setter
-        def params(self, _: object) -> None: ...
-
     circuit = QuantumCircuit(1, 1)
     gate = Gate("odd", 1, [])
     gate._params = [object()]
@@ -146,7 +136,7 @@ def test_text_without_a_version_is_told_how_to_begin(text: str) -> None:
 
 @pytest.mark.parametrize("version", ["1.0", "4.0", "20"])
 def test_an_unknown_version_is_refused(version: str) -> None:
-    with pytest.raises(InvalidOpenQASMError, match="there are 2.0 and 3.0"):
+    with pytest.raises(InvalidOpenQASMError, match=r"there are 2\.0 and 3\.0"):
         decode(f"OPENQASM {version};")
 
 
@@ -155,7 +145,7 @@ def test_an_unknown_version_is_refused(version: str) -> None:
     [
         (BELL2 + "foo q[0];", "8,0: 'foo'"),
         (BELL2 + "h q[0]", "8,"),
-        (BELL2 + "h q[7];", "8,2"),
+        (BELL2 + "h q[7];", "8,4: index 7"),
         (BELL2 + "h q[0]; \ud800", "OpenQASM 2"),
         (BELL3 + "foo q[0];", "8,0: gate 'foo'"),
         (BELL3 + "h q[0]\nh q[1];", "line 9, column 0: unexpected 'h'"),
@@ -178,13 +168,9 @@ def test_no_damage_to_a_text_raises_anything_but_our_own_error(data: st.DataObje
     text = data.draw(st.sampled_from([BELL2, BELL3]))
     start = data.draw(st.integers(0, len(text)))
     end = min(len(text), start + data.draw(st.integers(0, 10)))
-    alphabet = st.sampled_from(
-        list('qc[]();,{}"->=@$0123456789 \n') + ["gate ", "if ", "ctrl @ ", "pi", "ß", "measure "]
-    )
-    try:
+    alphabet = st.sampled_from([*'qc[]();,{}"->=@$0123456789 \n', "gate ", "if ", "ctrl @ ", "pi", "ß", "measure "])
+    with contextlib.suppress(InvalidCircuitError):
         decode(text[:start] + "".join(data.draw(st.lists(alphabet, max_size=8))) + text[end:])
-    except InvalidCircuitError:
-        pass
 
 
 @pytest.mark.parametrize("text", [BELL2, BELL3])

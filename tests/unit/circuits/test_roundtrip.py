@@ -23,6 +23,8 @@ Answered = Callable[[QuantumCircuit, int], Distribution]
 Expected = Callable[[QuantumCircuit], Distribution]
 Same = Callable[[Mapping[Any, float], Mapping[Any, float]], bool]
 
+pytestmark = pytest.mark.filterwarnings("ignore::scipy.sparse.SparseEfficiencyWarning")  # of Qiskit's own reference
+
 EXAMPLES = Path(__file__).parents[3] / "examples"
 
 

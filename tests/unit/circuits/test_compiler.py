@@ -1,0 +1,196 @@
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from qiskit import QuantumCircuit
+from qiskit.circuit.library import CCXGate, MCPhaseGate, MCXGate, PauliEvolutionGate, UnitaryGate
+from qiskit.circuit.random import random_circuit
+from qiskit.quantum_info import SparsePauliOp, random_unitary
+from qiskit.transpiler import PassManager
+
+from qstore.circuits import compiler as module
+from qstore.circuits.canonical import canonicalize
+from qstore.circuits.compiler import Compiler
+from qstore.circuits.targets import Backend, find_backend
+from qstore.errors import CircuitTooLargeError, CircuitTooWideError, UnsupportedCircuitError
+
+SIMULATOR = find_backend("simulator")
+
+
+def measured(width: int, *build: Callable[[QuantumCircuit], Any]) -> QuantumCircuit:
+    circuit = QuantumCircuit(width)
+    for add in build:
+        add(circuit)
+    circuit.measure_all()
+    return circuit
+
+
+def turned(angle: float) -> QuantumCircuit:
+    return measured(1, lambda circuit: circuit.rx(angle, 0))
+
+
+@pytest.mark.parametrize("level", range(4))
+def test_a_bell_pair_is_two_gates_in_compact_json(level: int) -> None:
+    circuit = measured(2, lambda c: c.h(0), lambda c: c.cx(0, 1))
+    wire = Compiler().compile(canonicalize(circuit), SIMULATOR, level)
+    assert wire == b'[{"gate":"h","targets":[0]},{"gate":"x","targets":[1],"controls":[0]}]'
+
+
+@pytest.mark.parametrize("level", range(4))
+@pytest.mark.parametrize("adds", [[], [lambda c: c.id(0), lambda c: c.barrier(), lambda c: c.id(1)]])
+def test_a_circuit_that_does_nothing_is_an_empty_list(level: int, adds: list[Any]) -> None:
+    assert Compiler().compile(canonicalize(measured(2, *adds)), SIMULATOR, level) == b"[]"
+
+
+@pytest.mark.parametrize("level", range(4))
+def test_only_gates_with_a_documented_wire_form_are_sent(level: int) -> None:
+    circuit = measured(
+        5,
+        lambda c: c.u(1, 2, 3, 0),
+        lambda c: c.cswap(0, 1, 2),
+        lambda c: c.append(UnitaryGate(random_unitary(8, seed=3)), [0, 1, 2]),
+        lambda c: c.append(PauliEvolutionGate(SparsePauliOp(["XYZ", "ZZI"]), time=0.2), [2, 1, 0]),
+        lambda c: c.append(MCXGate(4), range(5)),
+        lambda c: c.append(MCPhaseGate(0.4, 3), range(4)),
+        lambda c: c.append(CCXGate(ctrl_state=0), range(3)),
+        lambda c: c.delay(10, 0),
+        lambda c: c.barrier(),
+        lambda c: c.iswap(0, 1),
+    )
+    names = {gate["gate"] for gate in json.loads(Compiler().compile(canonicalize(circuit), SIMULATOR, level))}
+    documented = "x y z h s si t ti v vi rx ry rz xx yy zz swap"
+    assert names <= set(documented.split())
+
+
+@pytest.mark.parametrize("level", range(4))
+def test_many_controls_travel_as_one_gate(level: int) -> None:
+    circuit = measured(5, lambda c: c.append(MCXGate(4), [4, 3, 2, 1, 0]))
+    (gate,) = json.loads(Compiler().compile(canonicalize(circuit), SIMULATOR, level))
+    assert gate == {"gate": "x", "targets": [0], "controls": [4, 3, 2, 1]}
+
+
+def test_a_qubit_measured_in_the_middle_travels_as_openqasm() -> None:
+    circuit = QuantumCircuit(1, 2)
+    circuit.h(0)
+    circuit.measure(0, 0)
+    circuit.h(0)
+    circuit.measure(0, 1)
+    text = json.loads(Compiler().compile(canonicalize(circuit), SIMULATOR, 1))
+    assert text.startswith("OPENQASM 3.0;")
+    assert text.index("c[0] = measure q[0];") < text.index("h q[0];\nc[1] = measure q[0];")
+
+
+# -- limits -------------------------------------------------------------------------------------------------
+
+
+def test_too_wide_a_circuit_is_told_both_widths_and_where_it_would_fit() -> None:
+    with pytest.raises(CircuitTooWideError) as refusal:
+        Compiler().compile(canonicalize(measured(30)), SIMULATOR, 1)
+    message = str(refusal.value)
+    assert "30 qubits, simulator has 29" in message
+    assert "qpu.forte-1, qpu.forte-enterprise-1" in message
+    assert "aria" not in message
+    assert Compiler().compile(canonicalize(measured(30)), find_backend("qpu.forte-1"), 1) == b"[]"
+
+
+def test_a_circuit_too_wide_for_all_is_told_so() -> None:
+    with pytest.raises(CircuitTooWideError, match="no backend is wide enough"):
+        Compiler().compile(canonicalize(measured(37)), find_backend("qpu.forte-1"), 1)
+
+
+def test_too_many_gates_are_refused_before_and_after_compilation(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_GATES", 3)
+    four = measured(1, *[lambda c: c.x(0)] * 4)
+    with pytest.raises(CircuitTooLargeError, match="4 gates"):
+        Compiler().compile(canonicalize(four), SIMULATOR, 1)
+    with pytest.raises(CircuitTooLargeError, match="gates"):  # one gate, that becomes many
+        Compiler().compile(canonicalize(measured(3, lambda c: c.cswap(0, 1, 2))), SIMULATOR, 0)
+
+
+def test_too_many_bytes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_WIRE_BYTES", 40)
+    with pytest.raises(CircuitTooLargeError, match="bytes"):
+        Compiler().compile(canonicalize(turned(0.5)), SIMULATOR, 1)
+
+
+def test_what_qiskit_raises_is_said_as_our_own_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("the cause in Qiskit's words")
+
+    monkeypatch.setattr(PassManager, "run", fail)
+    with pytest.raises(UnsupportedCircuitError, match="the cause in Qiskit's words"):
+        Compiler().compile(canonicalize(turned(0.5)), SIMULATOR, 1)
+
+
+# -- what it remembers --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def runs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Every compilation that really happened."""
+    happened: list[str] = []
+    plain = Compiler._run
+
+    def count(self: Compiler, circuit: QuantumCircuit, backend: Backend, level: int) -> QuantumCircuit:
+        happened.append(f"{backend.name} {level}")
+        return plain(self, circuit, backend, level)
+
+    monkeypatch.setattr(Compiler, "_run", count)
+    return happened
+
+
+def test_the_same_circuit_is_compiled_once_for_each_width_and_level(runs: list[str]) -> None:
+    compiler = Compiler()
+    for name in ("qpu.aria-1", "qpu.aria-1", "qpu.aria-2", "simulator"):
+        for level in (0, 1, 1):
+            compiler.compile(canonicalize(turned(0.5)), find_backend(name), level)
+    assert runs == ["qpu.aria-1 0", "qpu.aria-1 1", "simulator 0", "simulator 1"]
+
+
+def test_what_was_used_longest_ago_is_forgotten_first(runs: list[str]) -> None:
+    compiler = Compiler(capacity=2)
+    for angle in (0.1, 0.2, 0.1, 0.3, 0.1, 0.2):
+        compiler.compile(canonicalize(turned(angle)), SIMULATOR, 1)
+    assert len(runs) == 4  # 0.1, 0.2, 0.3, and 0.2 again
+
+
+def test_what_is_remembered_is_bounded_in_bytes_too(runs: list[str]) -> None:
+    circuits = [canonicalize(turned(angle)) for angle in (0.25, 0.5, 0.75)]
+    size = len(Compiler().compile(circuits[0], SIMULATOR, 1))
+    runs.clear()
+    compiler = Compiler(capacity_bytes=2 * size + 1)
+    for circuit in (*circuits, *reversed(circuits)):
+        compiler.compile(circuit, SIMULATOR, 1)
+    assert len(runs) in {4, 5}  # two fit, whichever way the third is a little longer or shorter
+
+
+def test_a_circuit_larger_than_the_memory_is_compiled_all_the_same() -> None:
+    compiler = Compiler(capacity_bytes=1)
+    first = compiler.compile(canonicalize(turned(0.5)), SIMULATOR, 1)
+    assert compiler.compile(canonicalize(turned(0.5)), SIMULATOR, 1) == first
+
+
+def test_threads_share_a_compiler_and_get_what_one_alone_gets(
+    interpret: Callable[[bytes, int], dict[int, float]], same: Callable[[Any, Any], bool]
+) -> None:
+    circuits = [canonicalize(random_circuit(4, 6, max_operands=3, measure=True, seed=seed)) for seed in range(24)]
+    alone = [Compiler().compile(circuit, SIMULATOR, place % 4) for place, circuit in enumerate(circuits)]
+    shared, start = Compiler(capacity=0), threading.Barrier(6)
+
+    def compile_all(turn: int) -> dict[int, bytes]:
+        start.wait(timeout=30)
+        order = [(place * 5 + turn * 7) % len(circuits) for place in range(len(circuits))]
+        return {place: shared.compile(circuits[place], SIMULATOR, place % 4) for place in order}
+
+    with ThreadPoolExecutor(6) as pool:
+        for compiled in pool.map(compile_all, range(6)):
+            for place, wire in enumerate(alone):
+                if place % 4 < 2:
+                    assert compiled[place] == wire
+                else:  # Qiskit itself compiles differently every time
+                    assert same(interpret(compiled[place], 4), interpret(wire, 4))
