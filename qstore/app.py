@@ -29,7 +29,7 @@ def configuration(settings: Settings) -> dict[str, Any]:
         # bells are short and any replica can answer them: hoard none
         "worker_prefetch_multiplier": 1,
         "worker_pool": "threads",
-        "worker_concurrency": 8,
+        "worker_concurrency": 4,
         "worker_send_task_events": True,
         # outlive Redis, however long it is away
         "broker_connection_retry_on_startup": True,

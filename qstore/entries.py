@@ -6,8 +6,10 @@ finished the task the usual way.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from celery import Celery, states
@@ -15,6 +17,8 @@ from celery.app.task import Context
 
 from qstore.state.claims import Entry
 from qstore.state.connection import Connection, translated
+
+_ANY = "any-job"
 
 QUEUED = "QUEUED"
 """The state of a job that waits; Celery's PENDING means that nobody knows it."""
@@ -55,7 +59,8 @@ class Entries:
 
     def queued(self, job_id: str) -> Entry:
         """The entry of a job that waits, for a script to write along with the job itself."""
-        return Entry(self._key(job_id), self._say(job_id, None, QUEUED), self._expires)
+        before, after = self._queued
+        return Entry(self._key(job_id), before + json.dumps(job_id) + after, self._expires)
 
     def finish(self, ends: Sequence[Finish]) -> None:
         """Finish many jobs in one trip, and tell whoever waits for them.
@@ -64,21 +69,34 @@ class Entries:
             StoreUnavailableError: Redis does not answer.
         """
         pipe = self._connection.pipeline()
+        alike = {state: self._meta(None, state) for state in {end.state for end in ends}}
         for end in ends:
             value = self._app.backend.prepare_exception(end.value) if end.state == states.FAILURE else end.value
-            entry = self._say(end.job_id, value, end.state, end.parent_id)
+            parent = {"parent_id": end.parent_id} if end.parent_id else {}
+            entry = self._encode({**alike[end.state], **parent, "result": value, "task_id": end.job_id})
             key = self._key(end.job_id)
             pipe.set(key, entry, ex=self._expires)
             pipe.publish(key, entry)
         with translated():
             pipe.execute()
 
+    @cached_property
+    def _queued(self) -> tuple[str, str]:
+        """What the entry of any waiting job says, before and after its id: only the id differs."""
+        entry = self._encode({**self._meta(None, QUEUED), "task_id": _ANY})
+        before, after = entry.split(json.dumps(_ANY))
+        return before, after
+
     def _key(self, job_id: str) -> str:
         key: bytes = self._app.backend.get_key_for_task(job_id)
         return key.decode()
 
-    def _say(self, job_id: str, value: Any, state: str, parent_id: str | None = None) -> str:
-        request = Context(children=[], parent_id=parent_id)
-        meta = self._app.backend._get_result_meta(value, state, None, request)  # noqa: SLF001 - its public callers write one entry a trip
-        text: str = self._app.backend.encode({**meta, "task_id": job_id})
+    def _meta(self, value: Any, state: str) -> dict[str, Any]:
+        """What the result backend itself says of a task in that state."""
+        backend = self._app.backend
+        meta: dict[str, Any] = backend._get_result_meta(value, state, None, Context(children=[]))  # noqa: SLF001 - its public callers write one entry a trip
+        return meta
+
+    def _encode(self, meta: dict[str, Any]) -> str:
+        text: str = self._app.backend.encode(meta)
         return text

@@ -137,7 +137,7 @@ class Submission:
             format=canonical.format,
             wire=wire,
             width=canonical.width,
-            qubits=canonical.circuit.num_qubits,
+            qubits=canonical.qubits,
             name=ask.job.name,
             seed=options.seed,
         )

@@ -24,6 +24,7 @@ from qstore.job import Batch, Run
 from qstore.result import Outcome, measure
 from qstore.state.batches import Batches
 from qstore.state.ledger import Ledger
+from workers.announce import Announcer
 from workers.ionq import Document, IonQ
 from workers.registers import tally
 from workers.settle import Settlement
@@ -41,6 +42,7 @@ class Collect:
         batches: Reads the runs of a batch.
         ledger: Batch records.
         settlement: Ends batches.
+        announcer: Tells Flower.
         executor: Fetches several results at a time.
         floor: Shortest pause between two looks, seconds.
         ceiling: Longest pause, seconds.
@@ -53,6 +55,7 @@ class Collect:
         batches: Batches,
         ledger: Ledger,
         settlement: Settlement,
+        announcer: Announcer,
         executor: Executor,
         *,
         floor: float,
@@ -63,6 +66,7 @@ class Collect:
         self._batches = batches
         self._ledger = ledger
         self._settlement = settlement
+        self._announcer = announcer
         self._executor = executor
         self._floor = floor
         self._ceiling = ceiling
@@ -86,7 +90,7 @@ class Collect:
     def _one(self, batch: Batch, document: Document | None) -> None:
         status = document["status"] if document else None
         if document is None or status not in {"completed", "failed", "canceled"}:
-            self._ledger.postpone(batch, self._pause(batch, document))
+            self._ledger.postpone(batch, self._pause(batch, document), self._announce(batch))
         elif status == "failed":
             failure = document.get("failure") or {}
             self._settlement.fail(
@@ -97,6 +101,14 @@ class Collect:
             self._settlement.fail(batch, IonQJobCanceledError(f"IonQ's job {batch.remote_id} was canceled there."))
         else:
             self._completed(batch, document)
+
+    def _announce(self, batch: Batch) -> list[int]:
+        """Tell Flower of what is still running at the first look; what is done by then is told of all at once."""
+        if batch.looks:
+            return []
+        waiting = self._batches.waiting(batch)
+        self._announcer.started([job for jobs in waiting for job in jobs], batch.created_at, batch.submitted_at)
+        return [len(jobs) for jobs in waiting]
 
     def _completed(self, batch: Batch, document: Document) -> None:
         runs = self._batches.runs(batch)

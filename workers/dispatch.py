@@ -14,7 +14,6 @@ from qstore.errors import IonQRefusedError, IonQThrottledError, SubmissionUncert
 from qstore.job import Batch, Group
 from qstore.state.batches import Batches, Loaded
 from qstore.state.ledger import Ledger
-from workers.announce import Announcer
 from workers.ionq import IonQ
 from workers.payload import payload
 from workers.settle import Settlement
@@ -30,7 +29,6 @@ class Dispatch:
         ledger: Batch records.
         ionq: The session.
         settlement: Ends what IonQ refuses.
-        announcer: Tells Flower.
         first_look: Seconds from acceptance to the first look.
         list_lag: Seconds until IonQ's list surely shows a job.
         max_retries: Times a batch that IonQ did not take is offered again.
@@ -43,7 +41,6 @@ class Dispatch:
         ledger: Ledger,
         ionq: IonQ,
         settlement: Settlement,
-        announcer: Announcer,
         *,
         first_look: float,
         list_lag: float,
@@ -54,7 +51,6 @@ class Dispatch:
         self._ledger = ledger
         self._ionq = ionq
         self._settlement = settlement
-        self._announcer = announcer
         self._first_look = first_look
         self._list_lag = list_lag
         self._max_retries = max_retries
@@ -69,10 +65,12 @@ class Dispatch:
         Raises:
             StoreUnavailableError: Redis does not answer; what was taken waits in the ledger.
         """
-        sent = 0
-        while batch := self._batches.take(group):
-            self._send(batch)
-            sent += 1
+        sent, more = 0, True
+        while more:
+            batch, more = self._batches.take(group)
+            if batch is not None:
+                self._send(batch)
+                sent += 1
         return sent
 
     def offer_again(self, batch: Batch, error: TransientError | SubmissionUncertainError) -> None:
@@ -95,19 +93,9 @@ class Dispatch:
             logger.warning("Batch %s: %s It will be looked up before anything else is sent", batch.batch_id, error)
             self._ledger.postpone(batch, self._list_lag)
         else:
-            self._remember(batch, loaded, remote_id)
-
-    def _remember(self, batch: Batch, loaded: Sequence[Loaded], remote_id: str) -> None:
-        submitted = self._ledger.submitted(
-            batch, remote_id, [len(each.jobs) for each in loaded], pause=self._first_look
-        )
-        if submitted is None:
-            logger.warning("Batch %s is another replica's by now; it will find %s", batch.batch_id, remote_id)
-            return
-        logger.info("Batch %s: %s circuits are IonQ's %s", batch.batch_id, len(loaded), remote_id)
-        self._announcer.started(
-            [job for each in loaded for job in each.jobs], submitted.created_at, submitted.submitted_at
-        )
+            logger.info("Batch %s: %s circuits are IonQ's %s", batch.batch_id, len(loaded), remote_id)
+            if not self._ledger.submitted(batch, remote_id, pause=self._first_look):
+                logger.warning("Batch %s is another replica's by now; it will find the job", batch.batch_id)
 
     def _put_back(
         self, batch: Batch, loaded: Sequence[Loaded], error: TransientError | SubmissionUncertainError

@@ -62,7 +62,7 @@ class Recovery:
             self._dispatch.offer_again(batch, SubmissionUncertainError("IonQ does not have the job."))
         else:
             logger.info("Batch %s was found again: IonQ's %s", batch.batch_id, remote_id)
-            self._ledger.submitted(batch, remote_id, [0] * len(batch.run_ids), pause=self._first_look)
+            self._ledger.submitted(batch, remote_id, pause=self._first_look)
 
     def _find(self, batch: Batch) -> str | None:
         """IonQ's id of the batch's job; the list is newest first, so the search ends where older jobs begin."""

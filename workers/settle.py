@@ -70,7 +70,7 @@ class Settlement:
         if settled is None:
             logger.warning("Batch %s is another replica's by now; its outcome is left to it", batch.batch_id)
             return
-        self.finish(batch, settled)
+        self._finish(batch, settled)
 
     def fail(self, batch: Batch, error: QstoreError) -> None:
         """End a batch with one error for all of its runs.
@@ -87,9 +87,9 @@ class Settlement:
         Raises:
             StoreUnavailableError: Redis does not answer.
         """
-        self.finish(batch, self._ledger.unfinished(batch))
+        self._finish(batch, self._ledger.unfinished(batch))
 
-    def finish(self, batch: Batch, settled: Sequence[Settled]) -> None:
+    def _finish(self, batch: Batch, settled: Sequence[Settled]) -> None:
         """Finish every job of a settled batch, tell Flower, and forget the record.
 
         Raises:

@@ -26,8 +26,8 @@ class Canonical:
     """One circuit in canonical form.
 
     Attributes:
-        circuit: What to compile. For `qis` it has no clbits and measures nothing: IonQ reads every qubit out at
-            the end. For `qasm3` it has one quantum register `q` and one classical register `c`.
+        steps: What to compile. For `qis` nothing is measured: IonQ reads every qubit out at the end.
+        qubits: Qubits of the circuit.
         fingerprint: sha256 in hex.
         readout: Which bit of a basis state the asker sees in which clbit.
         format: `qis` for a gate list; `qasm3` where a qubit is reset, or used after it was measured.
@@ -35,12 +35,17 @@ class Canonical:
         gates: Gates and resets.
     """
 
-    circuit: QuantumCircuit
+    steps: tuple[Step, ...]
+    qubits: int
     fingerprint: str
     readout: Readout
     format: str
     width: int
     gates: int
+
+    def build(self) -> QuantumCircuit:
+        """The steps as a circuit with one register `q` and, for `qasm3`, one register `c`."""
+        return build(self.steps, self.qubits, self.width if self.format == "qasm3" else 0)
 
 
 def canonicalize(circuit: QuantumCircuit) -> Canonical:
@@ -70,7 +75,8 @@ def canonicalize(circuit: QuantumCircuit) -> Canonical:
         written = {clbit: clbit for clbit in written}
     steps = _without_idle_barriers(steps)
     return Canonical(
-        circuit=build(steps, qubits, clbits),
+        steps=tuple(steps),
+        qubits=qubits,
         fingerprint=_fingerprint(steps, form, qubits, clbits),
         readout=_readout(circuit, written),
         format=form,

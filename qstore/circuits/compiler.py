@@ -16,6 +16,7 @@ from qiskit_ionq.helpers import qiskit_circ_to_ionq_circ
 
 from qstore.circuits.border import refusing
 from qstore.circuits.canonical import Canonical
+from qstore.circuits.minimal import is_minimal
 from qstore.circuits.targets import BACKENDS, Backend, target
 from qstore.errors import CircuitTooLargeError, CircuitTooWideError, UnsupportedCircuitError
 
@@ -67,14 +68,17 @@ class Compiler:
         wire = self._recent.get(key)
         if wire is None:
             with refusing(UnsupportedCircuitError, "The circuit cannot be compiled"):
-                compiled = self._run(canonical.circuit, backend, optimization_level)
+                compiled = self._run(canonical, backend, optimization_level)
                 wire = _gate_list(compiled) if canonical.format == "qis" else _openqasm(compiled)
             if len(wire) > MAX_WIRE_BYTES:
                 raise CircuitTooLargeError(f"The circuit takes {len(wire):,} bytes, IonQ at most {MAX_WIRE_BYTES:,}.")
             self._recent.put(key, wire)
         return wire
 
-    def _run(self, circuit: QuantumCircuit, backend: Backend, optimization_level: int) -> QuantumCircuit:
+    def _run(self, canonical: Canonical, backend: Backend, optimization_level: int) -> QuantumCircuit:
+        circuit = canonical.build()
+        if optimization_level <= 1 and is_minimal(canonical.steps, target(backend).operation_names):
+            return circuit
         idle = self._idle.setdefault((backend.qubits, optimization_level), deque())
         try:
             passes = idle.pop()
@@ -94,7 +98,7 @@ def check_fit(canonical: Canonical, backend: Backend) -> None:
         CircuitTooWideError: The backend has fewer qubits.
         CircuitTooLargeError: There are too many gates.
     """
-    width = canonical.circuit.num_qubits
+    width = canonical.qubits
     if width > backend.qubits:
         wider = [other.name for other in BACKENDS.values() if other.qubits >= width]
         remedy = f"it would fit on {', '.join(wider)}" if wider else "no backend is wide enough"

@@ -17,12 +17,10 @@ class Loaded:
 
     Attributes:
         run: The run.
-        jobs: Who waits for it, the one that caused it first.
         attempts: How often IonQ did not take it.
     """
 
     run: Run
-    jobs: tuple[Job, ...]
     attempts: int
 
 
@@ -44,11 +42,11 @@ class Batches:
         self._batch_timeout = round(batch_timeout * 1000)
         self._lease = round(lease * 1000)
 
-    def take(self, group: Group) -> Batch | None:
+    def take(self, group: Group) -> tuple[Batch | None, bool]:
         """Move waiting runs into a new batch record with an intent and a nonce.
 
         Returns:
-            The batch, or None where no batch may leave yet.
+            The batch, or None where no batch may leave yet; and whether another full one waits.
 
         Raises:
             StoreUnavailableError: Redis does not answer.
@@ -62,9 +60,9 @@ class Batches:
             [name, 1 if group.solo else self._batch_size, self._batch_timeout, batch_id, nonce, self._lease],
         )
         if not taken:
-            return None
-        run_ids, lease, now = taken
-        return Batch(
+            return None, False
+        run_ids, lease, now, more = taken
+        batch = Batch(
             batch_id=batch_id,
             nonce=nonce,
             group=group,
@@ -73,9 +71,10 @@ class Batches:
             lease=lease.decode(),
             created_at=int(now) / 1000,
         )
+        return batch, bool(more)
 
     def load(self, batch: Batch) -> list[Loaded]:
-        """Read the runs of a batch, in its order, with everybody who waits for them.
+        """Read the runs of a batch, in its order.
 
         Raises:
             StoreUnavailableError: Redis does not answer.
@@ -83,17 +82,8 @@ class Batches:
         pipe = self._connection.pipeline()
         for run_id in batch.run_ids:
             pipe.hmget(self._keys.run(run_id), ["head", "wire", "attempts"])
-            pipe.lrange(self._keys.jobs(run_id), 0, -1)
         with translated():
-            answers = pipe.execute()
-        return [
-            Loaded(
-                run=Run.from_fields(head, wire),
-                jobs=tuple(Job.from_json(job) for job in jobs),
-                attempts=int(attempts or 0),
-            )
-            for (head, wire, attempts), jobs in zip(answers[::2], answers[1::2], strict=True)
-        ]
+            return [Loaded(Run.from_fields(head, wire), int(attempts or 0)) for head, wire, attempts in pipe.execute()]
 
     def runs(self, batch: Batch) -> list[Run]:
         """The runs of a batch, in its order, without the wires.
@@ -106,6 +96,18 @@ class Batches:
             pipe.hget(self._keys.run(run_id), "head")
         with translated():
             return [Run.from_fields(head, b"") for head in pipe.execute()]
+
+    def waiting(self, batch: Batch) -> list[list[Job]]:
+        """For each run of a batch who waits for it, the one that caused it first.
+
+        Raises:
+            StoreUnavailableError: Redis does not answer.
+        """
+        pipe = self._connection.pipeline()
+        for run_id in batch.run_ids:
+            pipe.lrange(self._keys.jobs(run_id), 0, -1)
+        with translated():
+            return [[Job.from_json(job) for job in jobs] for jobs in pipe.execute()]
 
     def put_back(self, batch: Batch, pause: float) -> bool:
         """Return the runs of a batch that IonQ certainly did not take to the head of their group.

@@ -94,7 +94,8 @@ class Connection:
         if len(calls) == 1:
             keys, args = calls[0]
             try:
-                return [self.client.evalsha(digest, len(keys), *keys, *args)]
+                # what `evalsha` does, less its wrappers, which show on the hot path
+                return [self.client.execute_command("EVALSHA", digest, len(keys), *keys, *args)]
             except NoScriptError as error:
                 return [error]
         pipe = self.pipeline()

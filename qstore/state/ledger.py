@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from qstore.job import Batch, Group, Job
 from qstore.state.connection import Argument, Connection, translated
@@ -74,42 +74,22 @@ class Ledger:
         self._lease = round(lease * 1000)
         self._result_ttl = round(result_ttl * 1000)
 
-    def submitted(self, batch: Batch, remote_id: str, announced: Sequence[int], pause: float) -> Batch | None:
+    def submitted(self, batch: Batch, remote_id: str, pause: float) -> bool:
         """Remember IonQ's job and when to look first.
 
         Args:
             batch: The batch, as taken.
             remote_id: IonQ's job id.
-            announced: How many jobs of each run Flower was told of.
             pause: Seconds until the first look.
 
         Returns:
-            The batch as it now stands, or None where the record is no longer the caller's.
+            False where the record is no longer the caller's.
 
         Raises:
             StoreUnavailableError: Redis does not answer.
         """
-        answer = self._connection.call(
-            "submitted",
-            self._record(batch),
-            [
-                batch.batch_id,
-                batch.lease,
-                remote_id,
-                json.dumps(list(announced)),
-                round(pause * 1000),
-            ],
-        )
-        if not answer:
-            return None
-        lease, now = answer
-        return replace(
-            batch,
-            state="submitted",
-            remote_id=remote_id,
-            lease=lease.decode(),
-            submitted_at=int(now) / 1000,
-        )
+        args: list[Argument] = [batch.batch_id, batch.lease, remote_id, round(pause * 1000)]
+        return bool(self._connection.call("submitted", self._record(batch), args))
 
     def tick(self, limit: int) -> Tick:
         """Claim what is due.
@@ -130,13 +110,22 @@ class Ledger:
             pause=pause / 1000 if pause >= 0 else None,
         )
 
-    def postpone(self, batch: Batch, pause: float) -> bool:
-        """Look again in `pause` seconds; False where the record is no longer the caller's.
+    def postpone(self, batch: Batch, pause: float, announced: Sequence[int] = ()) -> bool:
+        """Look again later.
+
+        Args:
+            batch: The batch.
+            pause: Seconds.
+            announced: How many jobs of each run Flower was told of by now; empty where it was told nothing new.
+
+        Returns:
+            False where the record is no longer the caller's.
 
         Raises:
             StoreUnavailableError: Redis does not answer.
         """
-        args: list[Argument] = [batch.batch_id, batch.lease, round(pause * 1000)]
+        told = json.dumps(list(announced)) if announced else ""
+        args: list[Argument] = [batch.batch_id, batch.lease, round(pause * 1000), told]
         return bool(self._connection.call("postpone", self._record(batch), args))
 
     def settle(self, batch: Batch, outcomes: Sequence[tuple[str, bool]]) -> list[Settled] | None:

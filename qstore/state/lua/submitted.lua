@@ -4,17 +4,14 @@
 -- ARGV 1 batch id
 --      2 lease      the due time the caller holds
 --      3 remote id  IonQ's job
---      4 announced  JSON list: how many jobs of each run Flower was told of
---      5 pause      milliseconds until the first look
--- Returns {lease, now} with the new due time, or {} where the record is no longer the caller's.
+--      4 pause      milliseconds until the first look
+-- Returns 1, or 0 where the record is no longer the caller's.
 
 if redis.call('ZSCORE', KEYS[2], ARGV[1]) ~= ARGV[2] then
-  return {}
+  return 0
 end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local lease = string.format('%.0f', now + ARGV[5])
-redis.call('HSET', KEYS[1], 'state', 'submitted', 'remote_id', ARGV[3], 'announced', ARGV[4],
-  'submitted_at', string.format('%.0f', now))
-redis.call('ZADD', KEYS[2], lease, ARGV[1])
-return {lease, string.format('%.0f', now)}
+redis.call('HSET', KEYS[1], 'state', 'submitted', 'remote_id', ARGV[3], 'submitted_at', string.format('%.0f', now))
+redis.call('ZADD', KEYS[2], string.format('%.0f', now + ARGV[4]), ARGV[1])
+return 1

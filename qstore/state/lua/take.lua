@@ -10,7 +10,8 @@
 --      4 batch id
 --      5 nonce          what IonQ's job will carry
 --      6 lease          milliseconds until the record is another replica's
--- Returns {} where no batch may leave yet, else {run ids, lease, now}; lease is the due time as text.
+-- Returns {} where no batch may leave yet, else {run ids, lease, now, more}; lease is the due time as text, more is
+-- 1 where another full batch waits, else 0.
 
 local waiting = redis.call('LLEN', KEYS[1])
 if waiting == 0 then
@@ -34,4 +35,4 @@ local lease = string.format('%.0f', now + ARGV[6])
 redis.call('HSET', KEYS[3], 'state', 'intent', 'nonce', ARGV[5], 'group', ARGV[1],
   'runs', cjson.encode(run_ids), 'created_at', string.format('%.0f', now))
 redis.call('ZADD', KEYS[4], lease, ARGV[4])
-return {run_ids, lease, string.format('%.0f', now)}
+return {run_ids, lease, string.format('%.0f', now), waiting >= 2 * size and 1 or 0}

@@ -62,9 +62,13 @@ class House:
         return places
 
     def take(self) -> Batch:
-        batch = self.batches.take(GROUP)
+        batch, _ = self.batches.take(GROUP)
         assert batch is not None
         return batch
+
+    def claim_due(self) -> tuple[Batch, ...]:
+        """What is due, as soon as something is."""
+        return wait_until(lambda: self.ledger.tick(25).batches)
 
     def clear(self) -> None:
         for key in self.connection.client.scan_iter(f"{self.keys.prefix}*"):
@@ -89,9 +93,11 @@ def test_a_running_circuit_is_joined_wherever_it_is(house: House) -> None:
     house.submit("r3", "other")
     batch = house.take()
     assert house.submit("r", "third") == ("joined", False)
-    submitted = house.ledger.submitted(batch, "remote", [2, 1, 1], pause=0)
-    assert submitted is not None
+    assert house.ledger.submitted(batch, "remote", pause=0)
+    (seen,) = house.claim_due()
+    assert house.ledger.postpone(seen, 0, announced=[2, 1, 1])
     assert house.submit("r", "fourth") == ("joined", False)
+    (submitted,) = house.claim_due()
     settled = house.ledger.settle(submitted, [(OUTCOME, True)] * 3)
     assert settled is not None
     assert [job.job_id for job in settled[0].jobs] == ["first", "second", "third", "fourth"]
@@ -125,8 +131,8 @@ def test_a_run_is_in_exactly_one_place_from_claim_to_cache(house: House) -> None
     again = house.take()
     assert again.run_ids == ("r0", "r1", "r2")
     assert again.nonce != batch.nonce
-    submitted = house.ledger.submitted(again, "remote", [1, 1, 1], pause=0)
-    assert submitted is not None
+    assert house.ledger.submitted(again, "remote", pause=0)
+    (submitted,) = house.claim_due()
     assert house.places("r0") == ["batch"]
     assert house.ledger.settle(submitted, [(OUTCOME, True)] * 3) is not None
     assert house.places("r0") == ["cache"]
@@ -141,23 +147,29 @@ def test_what_was_put_back_says_how_often(house: House) -> None:
     house.batches.put_back(house.take(), pause=0)
     loaded = house.batches.load(house.take())
     assert [each.attempts for each in loaded] == [1, 1, 1]
-    assert [each.jobs[0].job_id for each in loaded] == ["j0", "j1", "j2"]
+    assert [each.run.run_id for each in loaded] == ["r0", "r1", "r2"]
 
 
 def test_a_partial_batch_leaves_only_when_it_waited_long_enough(connection: Connection, keys: Keys) -> None:
     house = House(connection, keys, timeout=1.0)
     house.submit("r", "j")
-    assert house.batches.take(GROUP) is None
-    taken = wait_until(lambda: house.batches.take(GROUP))
+    assert house.batches.take(GROUP) == (None, False)
+    taken = wait_until(lambda: house.batches.take(GROUP)[0])
     assert taken is not None
     assert taken.run_ids == ("r",)
     house.clear()
 
 
+def test_whoever_takes_a_batch_hears_of_another_full_one(house: House) -> None:
+    for n in range(8):
+        house.submit(f"r{n}", f"j{n}")
+    assert [house.batches.take(GROUP)[1] for _ in range(3)] == [True, False, False]
+
+
 def test_a_run_that_must_travel_alone_leaves_at_once(house: House) -> None:
     solo = replace(GROUP, solo="r")
     assert house.submit("r", "j", solo) == ("queued", True)
-    batch = house.batches.take(solo)
+    batch, _ = house.batches.take(solo)
     assert batch is not None
     assert batch.run_ids == ("r",)
 
@@ -185,11 +197,11 @@ def test_whoever_slept_through_a_lease_changes_nothing(connection: Connection, k
     for n in range(3):
         house.submit(f"r{n}", f"j{n}")
     sleeper = house.take()
-    claimed = wait_until(lambda: house.ledger.tick(25).batches)
+    claimed = house.claim_due()
     (batch,) = claimed
     assert batch.batch_id == sleeper.batch_id
     assert batch.state == "intent"
-    assert house.ledger.submitted(sleeper, "remote", [1, 1, 1], pause=0) is None
+    assert not house.ledger.submitted(sleeper, "remote", pause=0)
     assert house.ledger.settle(sleeper, [(OUTCOME, True)] * 3) is None
     assert not house.ledger.postpone(sleeper, 0)
     assert not house.batches.put_back(sleeper, 0)
@@ -200,7 +212,7 @@ def test_whoever_slept_through_a_lease_changes_nothing(connection: Connection, k
 def test_one_replica_claims_what_is_due(house: House) -> None:
     for n in range(3):
         house.submit(f"r{n}", f"j{n}")
-    house.ledger.submitted(house.take(), "remote", [1, 1, 1], pause=0)
+    house.ledger.submitted(house.take(), "remote", pause=0)
     with ThreadPoolExecutor(8) as pool:
         ticks = list(pool.map(lambda _: house.ledger.tick(25), range(8)))
     assert sum(len(tick.batches) for tick in ticks) == 1
@@ -210,10 +222,9 @@ def test_what_a_dead_replica_left_settled_is_finished_by_another(connection: Con
     house = House(connection, keys, lease=0.05)
     for n in range(3):
         house.submit(f"r{n}", f"j{n}")
-    batch = house.ledger.submitted(house.take(), "remote", [1, 0, 1], pause=0)
-    assert batch is not None
+    batch = house.take()
     settled = house.ledger.settle(batch, [(OUTCOME, True)] * 3)
-    claimed = wait_until(lambda: house.ledger.tick(25).batches)
+    claimed = house.claim_due()
     assert claimed[0].state == "settled"
     assert house.ledger.unfinished(claimed[0]) == settled
     house.clear()

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import settings
 from hypothesis import strategies as st
 from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister, qasm3
 from qiskit.circuit import (
@@ -43,9 +42,6 @@ from qstore.circuits.canonical import Canonical, canonicalize
 from qstore.circuits.compiler import Compiler
 from qstore.circuits.counts import render
 from qstore.circuits.targets import find_backend
-
-settings.register_profile("deterministic", derandomize=True, deadline=None, max_examples=60, database=None)
-settings.load_profile("deterministic")
 
 Distribution = dict[str, float]
 Vector = Any  # an array of 2**n amplitudes, qubit 0 the least significant bit

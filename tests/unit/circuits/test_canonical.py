@@ -85,8 +85,8 @@ def test_a_bell_pair_loses_its_measurements_and_keeps_its_readout() -> None:
     canonical = canonicalize(bell())
     assert canonical.format == "qis"
     assert (canonical.width, canonical.gates) == (2, 2)
-    assert dict(canonical.circuit.count_ops()) == {"h": 1, "cx": 1}
-    assert canonical.circuit.num_clbits == 0
+    assert dict(canonical.build().count_ops()) == {"h": 1, "cx": 1}
+    assert canonical.build().num_clbits == 0
     assert canonical.readout == Readout((0, 1), ((0, 1),))
 
 
@@ -108,8 +108,8 @@ def test_a_measurement_in_the_middle_keeps_everything_under_our_own_names() -> N
     canonical = canonicalize(circuit)
     assert canonical.format == "qasm3"
     assert (canonical.width, canonical.gates) == (3, 2)
-    assert [register.name for register in canonical.circuit.qregs] == ["q"]
-    assert [(register.name, register.size) for register in canonical.circuit.cregs] == [("c", 3)]
+    assert [register.name for register in canonical.build().qregs] == ["q"]
+    assert [(register.name, register.size) for register in canonical.build().cregs] == [("c", 3)]
     assert canonical.readout == Readout((0, 1, None), ((0, 1), (2,)))
 
 
@@ -168,7 +168,7 @@ def test_delays_and_idle_barriers_are_dropped() -> None:
     circuit.measure([0, 1], [0, 1])
     circuit.barrier()
     canonical = canonicalize(circuit)
-    assert dict(canonical.circuit.count_ops()) == {"h": 1, "barrier": 1, "cx": 1}
+    assert dict(canonical.build().count_ops()) == {"h": 1, "barrier": 1, "cx": 1}
     assert canonical.gates == 2
 
 
@@ -177,18 +177,18 @@ def test_a_composite_gate_is_taken_apart_and_many_controls_are_kept() -> None:
     inner.append(MCXGate(4), range(5))
     inner.append(MCXGate(4, ctrl_state=7), range(5))
     canonical = canonicalize(measured((inner.to_gate(), [4, 3, 2, 1, 0]), width=5))
-    assert dict(canonical.circuit.count_ops()) == {"mcx": 2, "x": 2}
+    assert dict(canonical.build().count_ops()) == {"mcx": 2, "x": 2}
 
 
 def test_nothing_of_the_callers_is_left_on_a_gate() -> None:
     canonical = canonicalize(measured((XGate(label="mine"), [0]), (RYGate(0.5, label="mine"), [1])))
-    assert [instruction.label for instruction in canonical.circuit.data] == [None, None]
+    assert [instruction.label for instruction in canonical.build().data] == [None, None]
 
 
 def test_an_initialized_qubit_needs_no_openqasm() -> None:
     canonical = canonicalize(measured((Initialize([0.6, 0.8]), [0])))
     assert canonical.format == "qis"
-    assert "reset" not in canonical.circuit.count_ops()
+    assert "reset" not in canonical.build().count_ops()
 
 
 @pytest.mark.parametrize(
@@ -198,8 +198,8 @@ def test_an_initialized_qubit_needs_no_openqasm() -> None:
 )
 def test_what_qiskit_can_synthesize_comes_down_to_standard_gates(operation: Any) -> None:
     canonical = canonicalize(measured((operation, [0, 1])))
-    assert canonical.circuit.data
-    assert all(instruction.is_standard_gate() for instruction in canonical.circuit.data)
+    assert canonical.build().data
+    assert all(instruction.is_standard_gate() for instruction in canonical.build().data)
 
 
 # -- the fingerprint: what it does not depend on ------------------------------------------------------------

@@ -14,7 +14,7 @@ from qiskit.quantum_info import SparsePauliOp, random_unitary
 from qiskit.transpiler import PassManager
 
 from qstore.circuits import compiler as module
-from qstore.circuits.canonical import canonicalize
+from qstore.circuits.canonical import Canonical, canonicalize
 from qstore.circuits.compiler import Compiler
 from qstore.circuits.targets import Backend, find_backend
 from qstore.errors import CircuitTooLargeError, CircuitTooWideError, UnsupportedCircuitError
@@ -124,7 +124,7 @@ def test_what_qiskit_raises_is_said_as_our_own_error(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(PassManager, "run", fail)
     with pytest.raises(UnsupportedCircuitError, match="the cause in Qiskit's words"):
-        Compiler().compile(canonicalize(turned(0.5)), SIMULATOR, 1)
+        Compiler().compile(canonicalize(turned(0.5)), SIMULATOR, 2)
 
 
 # -- what it remembers --------------------------------------------------------------------------------------
@@ -136,9 +136,9 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     happened: list[str] = []
     plain = Compiler._run
 
-    def count(self: Compiler, circuit: QuantumCircuit, backend: Backend, level: int) -> QuantumCircuit:
+    def count(self: Compiler, canonical: Canonical, backend: Backend, level: int) -> QuantumCircuit:
         happened.append(f"{backend.name} {level}")
-        return plain(self, circuit, backend, level)
+        return plain(self, canonical, backend, level)
 
     monkeypatch.setattr(Compiler, "_run", count)
     return happened
