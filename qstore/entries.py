@@ -16,7 +16,7 @@ from celery import Celery, states
 from celery.app.task import Context
 
 from qstore.state.claims import Entry
-from qstore.state.connection import Connection, translated
+from qstore.state.connection import Connection
 
 _ANY = "any-job"
 
@@ -68,22 +68,20 @@ class Entries:
         Raises:
             StoreUnavailableError: Redis does not answer.
         """
-        pipe = self._connection.pipeline()
-        alike = {state: self._meta(None, state) for state in {end.state for end in ends}}
-        for end in ends:
-            value = self._app.backend.prepare_exception(end.value) if end.state == states.FAILURE else end.value
-            parent = {"parent_id": end.parent_id} if end.parent_id else {}
-            entry = self._encode({**alike[end.state], **parent, "result": value, "task_id": end.job_id})
-            key = self._key(end.job_id)
-            pipe.set(key, entry, ex=self._expires)
-            pipe.publish(key, entry)
-        with translated():
-            pipe.execute()
+        alike = {state: self._meta(state) for state in {end.state for end in ends}}
+        says = [self._encode({**alike[end.state], **self._own(end)}) for end in ends]
+        self._connection.call("finish", [self._key(end.job_id) for end in ends], [self._expires, *says])
+
+    def _own(self, end: Finish) -> dict[str, Any]:
+        """What one entry says besides what all entries of its state say."""
+        value = self._app.backend.prepare_exception(end.value) if end.state == states.FAILURE else end.value
+        parent = {"parent_id": end.parent_id} if end.parent_id else {}
+        return {"task_id": end.job_id, "result": value, **parent}
 
     @cached_property
     def _queued(self) -> tuple[str, str]:
         """What the entry of any waiting job says, before and after its id: only the id differs."""
-        entry = self._encode({**self._meta(None, QUEUED), "task_id": _ANY})
+        entry = self._encode({**self._meta(QUEUED), "task_id": _ANY})
         before, after = entry.split(json.dumps(_ANY))
         return before, after
 
@@ -91,10 +89,10 @@ class Entries:
         key: bytes = self._app.backend.get_key_for_task(job_id)
         return key.decode()
 
-    def _meta(self, value: Any, state: str) -> dict[str, Any]:
+    def _meta(self, state: str) -> dict[str, Any]:
         """What the result backend itself says of a task in that state."""
         backend = self._app.backend
-        meta: dict[str, Any] = backend._get_result_meta(value, state, None, Context(children=[]))  # noqa: SLF001 - its public callers write one entry a trip
+        meta: dict[str, Any] = backend._get_result_meta(None, state, None, Context(children=[]))  # noqa: SLF001 - its public callers write one entry a trip
         return meta
 
     def _encode(self, meta: dict[str, Any]) -> str:

@@ -103,26 +103,37 @@ class Submission:
         return Prepared(ask, canonical, options)
 
     def submit(self, jobs: Sequence[Prepared]) -> list[Submitted]:
-        """Answer from the cache, join what is running, and queue the rest: two Redis trips, however many jobs.
+        """Answer from the cache, join what is running, and queue the rest, in two Redis trips at most.
+
+        A circuit that needs no compiling is claimed in the first one; the others are looked for before they are
+        compiled.
 
         Raises:
             InvalidJobError: A circuit does not compile; nothing new was queued.
             StoreUnavailableError: Redis does not answer.
         """
-        answers = self._claims.look([job.ask for job in jobs])
+        answers = self._claims.ask([(job.ask, self._run_if_ready(job)) for job in jobs])
         misses = [index for index, answer in enumerate(answers) if answer.kind == "miss"]
         if misses:
-            runs = [self._compile(jobs[index]) for index in misses]
-            claimed = self._claims.claim([(jobs[index].ask, run) for index, run in zip(misses, runs, strict=True)])
-            for index, answer in zip(misses, claimed, strict=True):
+            claims = [(jobs[index].ask, self._compile(jobs[index])) for index in misses]
+            for index, answer in zip(misses, self._claims.ask(claims), strict=True):
                 answers[index] = answer
         submitted = [self._submitted(job, answer) for job, answer in zip(jobs, answers, strict=True)]
         self._finish_hits(jobs, submitted)
         return submitted
 
+    def _run_if_ready(self, job: Prepared) -> Run | None:
+        options = job.options
+        wire = self._compiler.ready(job.canonical, find_backend(options.backend), options.optimization_level)
+        return None if wire is None else self._run(job, wire)
+
     def _compile(self, job: Prepared) -> Run:
+        options = job.options
+        wire = self._compiler.compile(job.canonical, find_backend(options.backend), options.optimization_level)
+        return self._run(job, wire)
+
+    def _run(self, job: Prepared, wire: bytes) -> Run:
         canonical, options, ask = job.canonical, job.options, job.ask
-        wire = self._compiler.compile(canonical, find_backend(options.backend), options.optimization_level)
         return Run(
             run_id=ask.run_id,
             fingerprint=canonical.fingerprint,

@@ -96,7 +96,8 @@ class Settlement:
             StoreUnavailableError: Redis does not answer.
         """
         answers = [(job, answer) for run in settled for job, answer in _answers(run)]
-        self._entries.finish([Finish(job.job_id, answer, job.parent_id) for job, answer in answers if not job.wake])
+        if ends := [Finish(job.job_id, answer, job.parent_id) for job, answer in answers if not job.wake]:
+            self._entries.finish(ends)
         for job, answer in answers:
             if job.wake:
                 self._wake(job, answer)

@@ -9,15 +9,17 @@ from __future__ import annotations
 import json
 import threading
 from collections import OrderedDict, deque
+from collections.abc import Sequence
 
 from qiskit import QuantumCircuit, qasm3
 from qiskit.transpiler import PassManager, generate_preset_pass_manager
-from qiskit_ionq.helpers import qiskit_circ_to_ionq_circ
 
 from qstore.circuits.border import refusing
 from qstore.circuits.canonical import Canonical
+from qstore.circuits.flat import Step, flatten
 from qstore.circuits.minimal import is_minimal
 from qstore.circuits.targets import BACKENDS, Backend, target
+from qstore.circuits.wire import write
 from qstore.errors import CircuitTooLargeError, CircuitTooWideError, UnsupportedCircuitError
 
 MAX_GATES = 150_000
@@ -26,7 +28,8 @@ MAX_GATES = 150_000
 MAX_WIRE_BYTES = 8_000_000
 """The most bytes of one circuit: IonQ has a limit and does not say which, this is a careful guess."""
 
-_COMPACT = (",", ":")
+_FEW = 64  # gates, written faster than Redis is asked whether they are needed
+_SHORT = 16_384  # bytes, sent along faster than Redis is asked whether they are needed
 
 
 class Compiler:
@@ -67,26 +70,54 @@ class Compiler:
         key = (canonical.fingerprint, backend.qubits, optimization_level)
         wire = self._recent.get(key)
         if wire is None:
-            with refusing(UnsupportedCircuitError, "The circuit cannot be compiled"):
-                compiled = self._run(canonical, backend, optimization_level)
-                wire = _gate_list(compiled) if canonical.format == "qis" else _openqasm(compiled)
+            wire = (
+                self._gate_list(canonical, backend, optimization_level)
+                if canonical.format == "qis"
+                else self._openqasm(canonical, backend, optimization_level)
+            )
             if len(wire) > MAX_WIRE_BYTES:
                 raise CircuitTooLargeError(f"The circuit takes {len(wire):,} bytes, IonQ at most {MAX_WIRE_BYTES:,}.")
             self._recent.put(key, wire)
         return wire
 
+    def ready(self, canonical: Canonical, backend: Backend, optimization_level: int) -> bytes | None:
+        """What `compile` would return, where that takes no time worth saving; else None.
+
+        Args:
+            canonical: The circuit; it has to fit the backend.
+            backend: Where it is to run.
+            optimization_level: Qiskit's, 0 to 3.
+        """
+        wire = self._recent.get((canonical.fingerprint, backend.qubits, optimization_level))
+        if wire is None and canonical.gates <= _FEW and _is_ready(canonical, backend, optimization_level):
+            wire = write(canonical.steps)
+        return wire if wire is None or len(wire) <= _SHORT else None
+
+    def _gate_list(self, canonical: Canonical, backend: Backend, optimization_level: int) -> bytes:
+        steps: Sequence[Step] = canonical.steps
+        if not _is_ready(canonical, backend, optimization_level):
+            compiled = self._run(canonical, backend, optimization_level)
+            _check_gates(compiled.size())
+            steps = _in_logical_order(flatten(compiled), compiled)
+        return write(steps)
+
+    def _openqasm(self, canonical: Canonical, backend: Backend, optimization_level: int) -> bytes:
+        """OpenQASM 3. Measurements name their wires, so a renaming of wires is already part of it."""
+        compiled = self._run(canonical, backend, optimization_level)
+        _check_gates(compiled.size())
+        with refusing(UnsupportedCircuitError, "The circuit cannot be written as OpenQASM 3"):
+            return json.dumps(qasm3.dumps(compiled)).encode()
+
     def _run(self, canonical: Canonical, backend: Backend, optimization_level: int) -> QuantumCircuit:
-        circuit = canonical.build()
-        if optimization_level <= 1 and is_minimal(canonical.steps, target(backend).operation_names):
-            return circuit
         idle = self._idle.setdefault((backend.qubits, optimization_level), deque())
-        try:
-            passes = idle.pop()
-        except IndexError:
-            staged = generate_preset_pass_manager(optimization_level=optimization_level, target=target(backend))
-            # a staged one lays its stages out afresh in every run
-            passes = PassManager(staged.to_flow_controller().tasks)
-        compiled = passes.run(circuit)
+        with refusing(UnsupportedCircuitError, "The circuit cannot be compiled"):
+            try:
+                passes = idle.pop()
+            except IndexError:
+                staged = generate_preset_pass_manager(optimization_level=optimization_level, target=target(backend))
+                # a staged one lays its stages out afresh in every run
+                passes = PassManager(staged.to_flow_controller().tasks)
+            compiled = passes.run(canonical.build())
         idle.append(passes)
         return compiled
 
@@ -106,36 +137,31 @@ def check_fit(canonical: Canonical, backend: Backend) -> None:
     _check_gates(canonical.gates)
 
 
+def _is_ready(canonical: Canonical, backend: Backend, optimization_level: int) -> bool:
+    """Whether the compiler would leave the circuit as it is."""
+    return (
+        canonical.format == "qis"
+        and optimization_level <= 1
+        and is_minimal(canonical.steps, target(backend).operation_names)
+    )
+
+
 def _check_gates(gates: int) -> None:
     if gates > MAX_GATES:
         raise CircuitTooLargeError(f"The circuit has {gates:,} gates, IonQ takes at most {MAX_GATES:,}.")
 
 
-def _gate_list(compiled: QuantumCircuit) -> bytes:
-    _check_gates(compiled.size())
-    gates, _, _ = qiskit_circ_to_ionq_circ(_in_logical_order(compiled))
-    return json.dumps(gates, separators=_COMPACT, allow_nan=False).encode()
-
-
-def _in_logical_order(compiled: QuantumCircuit) -> QuantumCircuit:
-    """The circuit with every wire named after the qubit that ends on it.
+def _in_logical_order(steps: Sequence[Step], compiled: QuantumCircuit) -> Sequence[Step]:
+    """The steps of a compiled circuit with every wire named after the qubit that ends on it.
 
     From level 2 on Qiskit turns swaps into a renaming and says so in the layout. All wires begin in the same
     state and are connected alike, so that renaming them back is free.
     """
     if compiled.layout is None:
-        return compiled
+        return steps
     wire_of = compiled.layout.final_index_layout()
-    if wire_of == sorted(wire_of):
-        return compiled
-    qubit_of = [wire_of.index(wire) for wire in range(len(wire_of))]
-    return QuantumCircuit(len(wire_of)).compose(compiled, qubits=qubit_of)
-
-
-def _openqasm(compiled: QuantumCircuit) -> bytes:
-    """OpenQASM 3. Measurements name their wires, so a renaming of wires is already part of it."""
-    _check_gates(compiled.size())
-    return json.dumps(qasm3.dumps(compiled)).encode()
+    qubit_of = {wire: qubit for qubit, wire in enumerate(wire_of)}
+    return [step._replace(qubits=tuple([qubit_of[wire] for wire in step.qubits])) for step in steps]
 
 
 class _Recent:

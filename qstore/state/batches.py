@@ -79,11 +79,10 @@ class Batches:
         Raises:
             StoreUnavailableError: Redis does not answer.
         """
-        pipe = self._connection.pipeline()
-        for run_id in batch.run_ids:
-            pipe.hmget(self._keys.run(run_id), ["head", "wire", "attempts"])
-        with translated():
-            return [Loaded(Run.from_fields(head, wire), int(attempts or 0)) for head, wire, attempts in pipe.execute()]
+        return [
+            Loaded(Run.from_fields(head, wire), int(attempts or 0))
+            for head, wire, attempts in self._load(batch, wires=1)
+        ]
 
     def runs(self, batch: Batch) -> list[Run]:
         """The runs of a batch, in its order, without the wires.
@@ -91,11 +90,12 @@ class Batches:
         Raises:
             StoreUnavailableError: Redis does not answer.
         """
-        pipe = self._connection.pipeline()
-        for run_id in batch.run_ids:
-            pipe.hget(self._keys.run(run_id), "head")
-        with translated():
-            return [Run.from_fields(head, b"") for head in pipe.execute()]
+        return [Run.from_fields(head, wire) for head, wire, _ in self._load(batch, wires=0)]
+
+    def _load(self, batch: Batch, wires: int) -> list[tuple[bytes, bytes, bytes | None]]:
+        keys = [self._keys.run(run_id) for run_id in batch.run_ids]
+        loaded: list[tuple[bytes, bytes, bytes | None]] = self._connection.call("load", keys, [wires])
+        return loaded
 
     def waiting(self, batch: Batch) -> list[list[Job]]:
         """For each run of a batch who waits for it, the one that caused it first.

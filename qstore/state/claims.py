@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, cast
 
 from qstore.job import Group, Job, Run
@@ -31,7 +32,7 @@ class Entry:
     expires: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Ask:
     """One job on its way in.
 
@@ -44,6 +45,11 @@ class Ask:
     run_id: str
     job: Job
     entry: Entry
+
+    @cached_property
+    def text(self) -> str:
+        """The job as JSON: needed to look, and again to claim."""
+        return self.job.to_json()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +67,7 @@ class Answer:
     full: Group | None = None
 
 
-def _answer(raw: list[Any], group: Group | None = None) -> Answer:
+def _answer(raw: list[Any], group: Group | None) -> Answer:
     match raw:
         case [b"hit", outcome]:
             return Answer("hit", outcome=outcome)
@@ -74,7 +80,7 @@ def _answer(raw: list[Any], group: Group | None = None) -> Answer:
 
 
 class Claims:
-    """Looks and claims, one Redis trip each, however many asks go in.
+    """Looks and claims, one Redis trip for however many asks.
 
     Args:
         connection: To Redis.
@@ -89,49 +95,35 @@ class Claims:
         self._batch_size = batch_size
         self._batch_timeout = round(batch_timeout * 1000)
 
-    def look(self, asks: Sequence[Ask]) -> list[Answer]:
-        """Answer from the cache, or join a running execution; else a miss, and nothing is written.
+    def ask(self, asks: Sequence[tuple[Ask, Run | None]]) -> list[Answer]:
+        """Answer from the cache, join a running execution, or claim the run that comes along.
+
+        Args:
+            asks: Each with the run to claim; None only looks, and a miss then writes nothing.
 
         Raises:
             StoreUnavailableError: Redis does not answer.
         """
-        calls = [self._look(ask) for ask in asks]
-        return [_answer(raw) for raw in self._connection.call_many("look", calls)]
-
-    def claim(self, asks: Sequence[tuple[Ask, Run]]) -> list[Answer]:
-        """Claim each run and append it to its group; whoever was slower takes the result or joins.
-
-        Raises:
-            StoreUnavailableError: Redis does not answer.
-        """
-        calls = [self._claim(ask, run) for ask, run in asks]
-        answers = self._connection.call_many("claim", calls)
-        return [_answer(raw, run.group) for raw, (_, run) in zip(answers, asks, strict=True)]
+        answers = self._connection.call_many(
+            "ask", [self._claim(ask, run) if run else self._look(ask) for ask, run in asks]
+        )
+        return [_answer(raw, run.group if run else None) for raw, (_, run) in zip(answers, asks, strict=True)]
 
     def _look(self, ask: Ask) -> Call:
         keys = self._keys
         return (
             [keys.result(ask.run_id), keys.run(ask.run_id), keys.jobs(ask.run_id), ask.entry.key, keys.hits],
-            [ask.job.to_json(), ask.entry.value, ask.entry.expires, 0 if ask.job.delivered else _HITS],
+            [ask.text, ask.entry.value, ask.entry.expires, 0 if ask.job.delivered else _HITS, ""],
         )
 
     def _claim(self, ask: Ask, run: Run) -> Call:
-        keys = self._keys
+        keys, args = self._look(ask)
         group = run.group.to_json()
         fields = run.to_fields()
         return (
+            [*keys, self._keys.pending(group), self._keys.groups],
             [
-                keys.result(run.run_id),
-                keys.run(run.run_id),
-                keys.jobs(run.run_id),
-                ask.entry.key,
-                keys.pending(group),
-                keys.groups,
-            ],
-            [
-                ask.job.to_json(),
-                ask.entry.value,
-                ask.entry.expires,
+                *args[:-1],
                 run.run_id,
                 fields["head"],
                 fields["wire"],

@@ -2,7 +2,7 @@
 -- record until every job is finished. From here on newcomers find the cached outcome, nobody joins any more.
 --
 -- KEYS 1 batch   2 due
---      then for each run: result, run, jobs      as in look.lua
+--      then for each run: result, run, jobs      as in ask.lua
 -- ARGV 1 batch id
 --      2 lease   the due time the caller holds
 --      then for each run: outcome (JSON), milliseconds to cache it (0: not)

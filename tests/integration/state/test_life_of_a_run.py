@@ -44,9 +44,9 @@ class House:
     def submit(self, run_id: str, job_id: str, group: Group = GROUP) -> tuple[str, bool]:
         """What a producer does: look, then claim a miss. Returns how it ended, and whether to ring."""
         ask = self.ask(run_id, job_id)
-        (answer,) = self.claims.look([ask])
+        (answer,) = self.claims.ask([(ask, None)])
         if answer.kind == "miss":
-            (answer,) = self.claims.claim([(ask, self.run(run_id, group))])
+            (answer,) = self.claims.ask([(ask, self.run(run_id, group))])
         return answer.kind, answer.full is not None
 
     def places(self, run_id: str) -> list[str]:
@@ -111,7 +111,7 @@ def test_two_producers_at_once_make_one_run(house: House) -> None:
     def produce(number: int) -> str:
         ask = house.ask("r", f"j{number}")
         barrier.wait()
-        (answer,) = house.claims.claim([(ask, house.run("r"))])
+        (answer,) = house.claims.ask([(ask, house.run("r"))])
         return answer.kind
 
     with ThreadPoolExecutor(8) as pool:

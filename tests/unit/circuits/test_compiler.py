@@ -134,13 +134,13 @@ def test_what_qiskit_raises_is_said_as_our_own_error(monkeypatch: pytest.MonkeyP
 def runs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Every compilation that really happened."""
     happened: list[str] = []
-    plain = Compiler._run
+    plain = Compiler._gate_list
 
-    def count(self: Compiler, canonical: Canonical, backend: Backend, level: int) -> QuantumCircuit:
+    def count(self: Compiler, canonical: Canonical, backend: Backend, level: int) -> bytes:
         happened.append(f"{backend.name} {level}")
         return plain(self, canonical, backend, level)
 
-    monkeypatch.setattr(Compiler, "_run", count)
+    monkeypatch.setattr(Compiler, "_gate_list", count)
     return happened
 
 
