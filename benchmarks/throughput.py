@@ -1,8 +1,9 @@
 """Jobs per second, end to end, beside plain no-op Celery tasks through the same Redis and the same worker.
 
 Both kinds are produced by one process, executed by one worker process, carry the same events, late acknowledgment
-and result settings, and count from the first call until every result is in the result backend. Rounds alternate, so that whatever else the
-machine does meets both. The stand-in answers at once: what is measured is the queue, not the physics.
+and result settings, and are timed from the first call until every result is in the result backend. Rounds alternate,
+so that whatever else the machine does meets both. The stand-in answers at once: what is measured is the queue, not
+the physics.
 """
 
 from __future__ import annotations

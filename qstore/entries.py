@@ -16,7 +16,7 @@ from celery import Celery, states
 from celery.app.task import Context
 
 from qstore.state.claims import Entry
-from qstore.state.connection import Connection
+from qstore.state.connection import Connection, translated
 
 _ANY = "any-job"
 
@@ -61,6 +61,15 @@ class Entries:
         """The entry of a job that waits, for a script to write along with the job itself."""
         before, after = self._queued
         return Entry(self._key(job_id), before + json.dumps(job_id) + after, self._expires)
+
+    def write_queued(self, entry: Entry) -> None:
+        """Write the entry of a job that waits as a Celery message.
+
+        Raises:
+            StoreUnavailableError: Redis does not answer.
+        """
+        with translated():
+            self._connection.client.set(entry.key, entry.value, ex=entry.expires)
 
     def finish(self, ends: Sequence[Finish]) -> None:
         """Finish many jobs in one trip, and tell whoever waits for them.

@@ -122,6 +122,14 @@ class Submission:
         self._finish_hits(jobs, submitted)
         return submitted
 
+    def mark_queued(self, job: Prepared) -> None:
+        """Say that a job waits which travels to a worker first, as a Celery message.
+
+        Raises:
+            StoreUnavailableError: Redis does not answer.
+        """
+        self._entries.write_queued(job.ask.entry)
+
     def _run_if_ready(self, job: Prepared) -> Run | None:
         options = job.options
         wire = self._compiler.ready(job.canonical, find_backend(options.backend), options.optimization_level)

@@ -135,6 +135,9 @@ class SubmitCircuit(Task):  # type: ignore[misc]  # Celery has no types
         self, circuit: object, asked: Mapping[str, Any], prepared: Prepared, options: dict[str, Any]
     ) -> AsyncResult:
         """Hand a checked job to Celery as a message."""
+        if not app.conf.task_always_eager:
+            submission, _ = door()
+            submission.mark_queued(prepared)  # with Redis down this fails at once; Celery itself would go on trying
         text = circuit if isinstance(circuit, str) else encode(decode(circuit))
         options.setdefault("argsrepr", prepared.ask.job.summary)
         options.setdefault("kwargsrepr", "{}")

@@ -35,6 +35,6 @@ def let_go_of_redis() -> None:
     from qstore.tasks import door  # noqa: PLC0415 - as above
 
     door.cache_clear()
-    pools.reset()
+    pools.reset()  # type: ignore[no-untyped-call]  # kombu's own lack
     app._after_fork()
     app.backend.result_consumer.on_after_fork()

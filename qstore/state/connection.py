@@ -93,9 +93,10 @@ class Connection:
             digest = self._digests[script] = str(self.client.script_load(_source(script)))
         if len(calls) == 1:
             keys, args = calls[0]
+            # what `evalsha` does, less its wrappers, which show on the hot path
+            command = ("EVALSHA", digest, len(keys), *keys, *args)
             try:
-                # what `evalsha` does, less its wrappers, which show on the hot path
-                return [self.client.execute_command("EVALSHA", digest, len(keys), *keys, *args)]
+                return [self.client.execute_command(*command)]  # type: ignore[no-untyped-call]  # redis-py's own lack
             except NoScriptError as error:
                 return [error]
         pipe = self.pipeline()

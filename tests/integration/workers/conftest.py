@@ -1,0 +1,144 @@
+"""A replica in this process: its real parts on a real Redis, before the real stand-in or a server that misbehaves."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from conditions import free_port, wait_until
+from qstore.app import app
+from qstore.app import settings as configured
+from qstore.sandbox.process import Process
+from qstore.settings import Settings
+from qstore.state.connection import Connection
+from qstore.state.keys import Keys
+from workers.resources import Resources
+
+KEY = "the-key-of-the-replica"
+HOSTNAME = "worker@here"
+
+
+class StandIn(Process):
+    """The IonQ stand-in as a process."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        self.port = port
+        self.url = f"http://127.0.0.1:{port}/v0.4"
+        command = [sys.executable, "-m", "qstore.sandbox.ionq", f"--port={port}"]
+        super().__init__("ionq", command, folder, {**os.environ, "IONQ_API_KEY": KEY})
+
+    def stats(self) -> dict[str, Any]:
+        stats: dict[str, Any] = httpx.get(f"http://127.0.0.1:{self.port}/sandbox/stats", trust_env=False).json()
+        return stats
+
+    def ready(self) -> bool:
+        try:
+            return bool(self.stats())
+        except httpx.TransportError:
+            return False
+
+
+@pytest.fixture(scope="module")
+def stand_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
+    with StandIn(tmp_path_factory.mktemp("ionq"), free_port()) as running:
+        yield running
+
+
+class Answering:
+    """A server that answers every request with what the test says, and remembers how often it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.status, self.headers, self.body = 500, dict[str, str](), b"{}"
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def answer(self) -> None:
+                outer.asked.append(f"{self.command} {self.path.split('?')[0]}")
+                self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                if outer.status == 0:  # take the request and drop the connection
+                    self.close_connection = True
+                    return
+                self.send_response(outer.status)
+                for name, value in {**outer.headers, "Content-Length": str(len(outer.body))}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(outer.body)
+
+            do_GET = do_POST = answer  # noqa: N815 - the library's names
+
+            def log_message(self, *_: object) -> None:
+                """Say nothing."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}/v0.4"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+        self._thread.start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+@pytest.fixture
+def answering() -> Iterator[Answering]:
+    server = Answering()
+    yield server
+    server.close()
+
+
+class Replica:
+    """A worker's resources, turned by hand."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.resources = Resources(app, settings, HOSTNAME)
+
+    def turn_until(self, condition: Callable[[], object], what: str) -> None:
+        def turned() -> object:
+            self.resources.loop.turn()
+            return condition()
+
+        wait_until(turned, what=what)
+
+
+@pytest.fixture
+def replica(keys: Keys, connection: Connection) -> Iterator[Callable[..., Replica]]:
+    """Makes replicas under the test's own keys; whatever is left of them is removed."""
+    made: list[Replica] = []
+
+    def make(ionq_url: str, **changes: Any) -> Replica:
+        settings = configured.model_copy(
+            update={
+                "key_prefix": keys.prefix,
+                "ionq_url": ionq_url,
+                "ionq_api_key": SecretStr(KEY),
+                "batch_size": 3,
+                "batch_timeout": 0.0,
+                "poll_floor": 0.01,
+                "ionq_list_lag": 0.05,
+                "retry_backoff": 0.01,
+                "redis_timeout": 5.0,
+                **changes,
+            }
+        )
+        made.append(Replica(settings))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.resources.close()
+    for key in connection.client.scan_iter(f"{keys.prefix}*"):
+        connection.client.delete(key)
