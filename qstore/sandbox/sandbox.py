@@ -12,6 +12,7 @@ import secrets
 import shutil
 import site
 import sys
+import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Self
 
@@ -257,7 +258,7 @@ class Sandbox:
         except OSError as error:
             raise SandboxError(f"another sandbox uses {self.data}") from error
         if made_here and not self._keep:
-            self._held.callback(shutil.rmtree, self.data, ignore_errors=True)
+            self._held.callback(_remove, self.data)
         for name in ("home", "tmp"):
             (self.data / name).mkdir(exist_ok=True)
 
@@ -285,6 +286,17 @@ class Sandbox:
         }
 
 
+def _remove(folder: Path) -> None:
+    """Remove a folder, though a grandchild killed a moment ago may still be finishing a write in it."""
+    deadline = time.monotonic() + _LAST_WRITES
+    while folder.exists() and time.monotonic() < deadline:
+        shutil.rmtree(folder, ignore_errors=True)
+        if folder.exists():
+            time.sleep(_PAUSE)
+
+
+_LAST_WRITES = 5.0  # seconds
+_PAUSE = 0.05  # seconds between two tries
 _IONQ = [sys.executable, "-m", "qstore.sandbox.ionq"]
 _CELERY = [sys.executable, "-m", "celery", "-A", "workers"]
 # What would have children write elsewhere, use other servers, or reach a paid service.
