@@ -204,9 +204,10 @@ def _interruptible() -> Iterator[None]:
 @click.argument("file", type=click.File(encoding="utf-8"))
 @click.option("--shots", default=1000, show_default=True, type=int, help="Number of shots.")
 @click.option("--backend", default="simulator", show_default=True, help="IonQ's backend name.")
+@click.option("--noise-model", help="Of the simulator, such as aria-1; ideal by default.")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole result as JSON.")
 @click.option("--timeout", default=60.0, show_default=True, type=click.FloatRange(0), help="Seconds to wait.")
-def submit(file: TextIO, shots: int, backend: str, as_json: bool, timeout: float) -> None:
+def submit(file: TextIO, shots: int, backend: str, noise_model: str | None, as_json: bool, timeout: float) -> None:
     """Run the OpenQASM circuit in FILE (`-`: standard input) and print its counts."""
     from celery.exceptions import CeleryError, TimeoutError  # noqa: A004, PLC0415 - see the module's docstring
     from redis import RedisError  # noqa: PLC0415 - as above
@@ -215,7 +216,8 @@ def submit(file: TextIO, shots: int, backend: str, as_json: bool, timeout: float
     from qstore import submit_circuit  # noqa: PLC0415 - as above
 
     try:
-        job = submit_circuit.delay(file.read(), shots=shots, backend=backend)
+        name = None if file.name == "<stdin>" else Path(file.name).stem
+        job = submit_circuit.delay(file.read(), shots=shots, backend=backend, noise_model=noise_model, name=name)
         try:
             result = job.get(timeout=timeout)
         except TimeoutError:

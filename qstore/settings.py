@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import AliasChoices, Field, SecretStr
+from typing import Self
+
+from pydantic import AliasChoices, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -20,7 +22,7 @@ class Settings(BaseSettings):
 
     batch_size: int = Field(10, ge=1, le=5000, description="Circuits in one IonQ job.")
     batch_timeout: float = Field(0.1, ge=0, description="Seconds a partial batch waits for company.")
-    lease: float = Field(60.0, gt=0, description="Seconds after which a silent replica's work is another's.")
+    lease: float = Field(120.0, gt=0, description="Seconds after which a silent replica's work is another's.")
 
     ionq_url: str = Field("https://api.ionq.co/v0.4", description="IonQ's API.")
     ionq_api_key: SecretStr = Field(
@@ -38,3 +40,14 @@ class Settings(BaseSettings):
     poll_ceiling: float = Field(30.0, gt=0, description="Longest pause between two looks, seconds.")
     max_retries: int = Field(3, ge=0, description="Times a batch that IonQ did not take is offered again.")
     retry_backoff: float = Field(1.0, gt=0, description="First pause before that, doubling, seconds.")
+
+    @model_validator(mode="after")
+    def _outlast_requests(self) -> Self:
+        """A lease that ran out while its request was under way could let another replica buy the batch again."""
+        request = self.ionq_connect_timeout + 3 * self.ionq_read_timeout  # a free connection, sending, the answer
+        if self.lease <= request + self.ionq_list_lag:
+            raise ValueError(
+                f"QSTORE_LEASE must be longer than one request to IonQ can take, {request + self.ionq_list_lag:g} s: "
+                "QSTORE_IONQ_CONNECT_TIMEOUT, three times QSTORE_IONQ_READ_TIMEOUT, and QSTORE_IONQ_LIST_LAG."
+            )
+        return self

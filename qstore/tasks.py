@@ -12,16 +12,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from celery import Task
+from celery import Signature, Task
 from celery.exceptions import Ignore
 from celery.result import AsyncResult, ResultSet
 from celery.utils import uuid
 from kombu.exceptions import OperationalError
+from qiskit import QuantumCircuit
 from redis.exceptions import RedisError
 
 from qstore.answer import from_answer
 from qstore.app import app, settings
-from qstore.circuits.codec import decode, encode
+from qstore.circuits.codec import encode
 from qstore.circuits.compiler import Compiler
 from qstore.entries import Entries
 from qstore.errors import InvalidJobError, QstoreError, StoreUnavailableError
@@ -109,6 +110,13 @@ class SubmitCircuit(Task):  # type: ignore[misc]  # Celery has no types
     typing = False  # arguments are checked here, with errors of our own
     throws = (QstoreError,)  # a fault of the caller is no stack trace in the worker's log
 
+    def signature(
+        self, args: Sequence[Any] | None = None, kwargs: Mapping[str, Any] | None = None, *rest: Any, **options: Any
+    ) -> Signature:
+        """As Celery's. A signature may travel inside another task's message, so circuits in it become text."""
+        texts = {name: _portable(value) for name, value in (kwargs or {}).items()}
+        return super().signature(tuple(map(_portable, args or ())), texts, *rest, **options)
+
     def apply_async(
         self, args: Sequence[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any
     ) -> AsyncResult:
@@ -138,12 +146,11 @@ class SubmitCircuit(Task):  # type: ignore[misc]  # Celery has no types
         if not app.conf.task_always_eager:
             submission, _ = door()
             submission.mark_queued(prepared)  # with Redis down this fails at once; Celery itself would go on trying
-        text = circuit if isinstance(circuit, str) else encode(decode(circuit))
         options.setdefault("argsrepr", prepared.ask.job.summary)
         options.setdefault("kwargsrepr", "{}")
         options.setdefault("retry", False)
         try:
-            return super().apply_async([text], dict(asked), task_id=prepared.ask.job.job_id, **options)
+            return super().apply_async([_portable(circuit)], dict(asked), task_id=prepared.ask.job.job_id, **options)
         except (OperationalError, RedisError) as error:
             raise StoreUnavailableError(
                 f"Redis does not take the job: {error}. Check QSTORE_REDIS_URL and that Redis is up."
@@ -168,6 +175,10 @@ class SubmitCircuit(Task):  # type: ignore[misc]  # Celery has no types
             return submitted.result
         ring_for([submitted])
         raise Ignore
+
+
+def _portable(value: Any) -> Any:
+    return encode(value) if isinstance(value, QuantumCircuit) else value
 
 
 def promise(submitted: Submitted) -> AsyncResult:

@@ -5,7 +5,9 @@ Invariant: one call is one request. Whether to ask again is decided by whoever k
 
 from __future__ import annotations
 
+import queue
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any
 
@@ -22,7 +24,8 @@ from qstore.errors import (
 PAGE = 25
 """Jobs in one answer of IonQ's list that are safe to ask for."""
 
-_NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+_NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol)
+_KEEP_ALIVE = 30.0  # seconds an idle connection is kept
 
 _SHOTS_BY_REGISTER = "ionq.result.shots.json.v2"
 
@@ -37,21 +40,28 @@ class IonQ:
         api_key: The token.
         connect_timeout: Seconds to connect, and to wait for a free connection.
         read_timeout: Seconds to send, and to wait for an answer.
-        max_connections: Connections kept alive.
+        max_connections: Connections at most, all kept alive.
     """
 
     def __init__(
         self, url: str, api_key: str, *, connect_timeout: float, read_timeout: float, max_connections: int
     ) -> None:
         self._url = httpx.URL(url)
-        self._http = httpx.Client(
-            base_url=self._url,
-            headers={"Authorization": f"apiKey {api_key}", "User-Agent": "qstore"},
-            timeout=httpx.Timeout(read_timeout, connect=connect_timeout, pool=read_timeout),
-            limits=httpx.Limits(
-                max_connections=max_connections, max_keepalive_connections=max_connections, keepalive_expiry=30.0
-            ),
-        )
+        self._patience = read_timeout
+        trusted = httpx.create_ssl_context()
+        # A client in the hands of one thread at a time: shared by threads, httpx may close a connection that one of
+        # them has just taken up. The one used last is taken first, so that few connections are kept.
+        self._idle: queue.LifoQueue[httpx.Client] = queue.LifoQueue()
+        for _ in range(max_connections):
+            self._idle.put(
+                httpx.Client(
+                    base_url=self._url,
+                    headers={"Authorization": f"apiKey {api_key}", "User-Agent": "qstore"},
+                    timeout=httpx.Timeout(read_timeout, connect=connect_timeout),
+                    limits=httpx.Limits(max_connections=1, keepalive_expiry=_KEEP_ALIVE),
+                    verify=trusted,
+                )
+            )
 
     def __repr__(self) -> str:
         return f"IonQ({str(self._url)!r})"
@@ -72,7 +82,8 @@ class IonQ:
             SubmissionUncertainError: It may or may not have been accepted.
         """
         try:
-            response = self._http.post("/jobs", content=body, headers={"Content-Type": "application/json"})
+            with self._session() as session:
+                response = session.post("/jobs", content=body, headers={"Content-Type": "application/json"})
         except _NEVER_SENT as error:
             raise IonQUnavailableError(f"IonQ cannot be reached: {error}") from error
         except httpx.HTTPError as error:
@@ -150,12 +161,25 @@ class IonQ:
         return answer.get("shots") if isinstance(answer, dict) else None
 
     def close(self) -> None:
-        """Close every connection."""
-        self._http.close()
+        """Close every connection, once nobody uses any."""
+        while not self._idle.empty():
+            self._idle.get_nowait().close()
+
+    @contextmanager
+    def _session(self) -> Iterator[httpx.Client]:
+        try:
+            session = self._idle.get(timeout=self._patience)
+        except queue.Empty:
+            raise IonQUnavailableError(f"All connections to IonQ were busy for {self._patience:g} s.") from None
+        try:
+            yield session
+        finally:
+            self._idle.put(session)
 
     def _get(self, url: str | httpx.URL, params: Mapping[str, Any] | None = None) -> Any:
         try:
-            response = self._http.get(url, params=params)
+            with self._session() as session:
+                response = session.get(url, params=params)
         except httpx.HTTPError as error:
             raise IonQUnavailableError(f"IonQ does not answer: {error!r}") from error
         if response.is_success:

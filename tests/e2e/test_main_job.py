@@ -157,19 +157,20 @@ def test_a_mid_circuit_measurement_travels_alone_and_right(bought: Bought) -> No
 
 
 def test_what_waits_on_a_job_goes_on_when_it_is_done() -> None:
-    done = chain(
-        submit_circuit.si(qasm3.dumps(bell(0.91)), shots=10), submit_circuit.si(qasm3.dumps(bell(0.92)), shots=20)
-    )()
+    done = chain(submit_circuit.si(bell(0.91), shots=10), submit_circuit.si(qasm3.dumps(bell(0.92)), shots=20))()
     assert sum(done.get(timeout=WITHIN)["counts"].values()) == 20
     assert sum(done.parent.get(timeout=WITHIN)["counts"].values()) == 10
-    members = group(submit_circuit.s(qasm3.dumps(bell(0.93 + index / 1000)), shots=10) for index in range(3))
+    members = group(submit_circuit.s(bell(0.93 + index / 1000), shots=10) for index in range(3))
     assert len(members().get(timeout=WITHIN)) == 3
-    body = submit_circuit.si(qasm3.dumps(bell(0.97)), shots=40)
+    body = submit_circuit.si(bell(0.97), shots=40)
     assert sum(chord(members, body)().get(timeout=WITHIN)["counts"].values()) == 40
+    later = submit_circuit.apply_async((bell(0.98),), {"shots": 30}, countdown=0.2)
+    assert later.state in {"QUEUED", "SUCCESS"}
+    assert sum(later.get(timeout=WITHIN)["counts"].values()) == 30
 
 
 def test_flower_shows_every_job_as_what_it_was(sandbox: Sandbox) -> None:
-    circuit = bell(0.98, name="glocke")
+    circuit = bell(0.99, name="glocke")
     executed = submit_circuit.delay(circuit, shots=123)
     joined = submit_circuit.delay(circuit, shots=123)
     fingerprint = executed.get(timeout=WITHIN)["fingerprint"]

@@ -54,10 +54,11 @@ def submit(monkeypatch: pytest.MonkeyPatch, task: FakeTask, *arguments: str) -> 
 def test_submit_passes_the_text_and_the_options_on(monkeypatch: pytest.MonkeyPatch) -> None:
     task = FakeTask(result({"00": 7}))
 
-    done = submit(monkeypatch, task, "--shots", "7", "--backend", "qpu.forte-1", "--timeout", "3")
+    done = submit(monkeypatch, task, "--shots", "7", "--noise-model", "aria-1", "--timeout", "3")
 
     assert done.exit_code == 0, done.output
-    assert task.asked == (BELL, {"shots": 7, "backend": "qpu.forte-1"}, 3.0)
+    options = {"shots": 7, "backend": "simulator", "noise_model": "aria-1", "name": None}
+    assert task.asked == (BELL, options, 3.0)
 
 
 def test_submit_reads_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -68,6 +69,7 @@ def test_submit_reads_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     CliRunner().invoke(main, ["submit", str(tmp_path / "bell.qasm")], catch_exceptions=False)
 
     assert task.asked[0] == BELL
+    assert task.asked[1]["name"] == "bell"
 
 
 def test_submit_shows_a_histogram_with_the_most_frequent_outcome_first(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,38 @@
+"""Settings come from the environment, and an impossible one is named."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from qstore.settings import Settings
+
+
+def test_the_environment_is_read_by_its_own_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QSTORE_BATCH_SIZE", "25")
+    monkeypatch.setenv("IONQ_API_KEY", "a-secret")
+    settings = Settings()
+    assert settings.batch_size == 25
+    assert settings.ionq_api_key.get_secret_value() == "a-secret"
+
+
+def test_the_key_shows_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IONQ_API_KEY", "a-secret")
+    settings = Settings()
+    assert "a-secret" not in repr(settings) + str(settings) + settings.model_dump_json()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("BATCH_SIZE", "0"),
+        ("BATCH_SIZE", "many"),
+        ("BATCH_TIMEOUT", "-1"),
+        ("LEASE", "30"),
+        ("IONQ_READ_TIMEOUT", "60"),
+    ],
+)
+def test_an_impossible_value_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(f"QSTORE_{name}", value)
+    with pytest.raises(ValidationError, match=f"(?i){name}|QSTORE_LEASE"):
+        Settings()
