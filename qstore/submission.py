@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from qstore.circuits.codec import decode
 from qstore.circuits.compiler import MAX_GATES, MAX_WIRE_BYTES, Compiler, check_fit
 from qstore.circuits.targets import find_backend
 from qstore.entries import Entries, Finish
-from qstore.errors import UnsupportedCircuitError
+from qstore.errors import InvalidJobError, UnsupportedCircuitError
 from qstore.job import Group, Job, Options, Run
 from qstore.result import Outcome, Result, read
 from qstore.state.claims import Answer, Ask, Claims
@@ -48,11 +47,13 @@ class Submitted:
         job_id: The Celery task id.
         result: The answer, where the cache knew it.
         full: The group to ring for, where a batch can leave at once.
+        error: Why it was not queued after all: the circuit does not compile.
     """
 
     job_id: str
     result: Result | None = None
     full: Group | None = None
+    error: InvalidJobError | None = None
 
 
 class Submission:
@@ -99,28 +100,42 @@ class Submission:
             root_id=caller.root_id or caller.job_id,
             parent_id=caller.parent_id,
         )
-        ask = Ask(run_id_of(canonical, options), job, self._entries.queued(caller.job_id))
+        ask = Ask(run_id_of(canonical, options, caller.job_id), job, self._entries.queued(caller.job_id))
         return Prepared(ask, canonical, options)
 
     def submit(self, jobs: Sequence[Prepared]) -> list[Submitted]:
         """Answer from the cache, join what is running, and queue the rest, in two Redis trips at most.
 
-        A circuit that needs no compiling is claimed in the first one; the others are looked for before they are
-        compiled.
+        Circuits that need compiling are looked for first, in a trip of their own; those that need none bring their
+        run along and are claimed at once. A circuit that does not compile ends with its error, and is not queued.
 
         Raises:
-            InvalidJobError: A circuit does not compile; nothing new was queued.
             StoreUnavailableError: Redis does not answer.
         """
-        answers = self._claims.ask([(job.ask, self._run_if_ready(job)) for job in jobs])
-        misses = [index for index, answer in enumerate(answers) if answer.kind == "miss"]
-        if misses:
-            claims = [(jobs[index].ask, self._compile(jobs[index])) for index in misses]
-            for index, answer in zip(misses, self._claims.ask(claims), strict=True):
-                answers[index] = answer
-        submitted = [self._submitted(job, answer) for job, answer in zip(jobs, answers, strict=True)]
+        runs = {index: run for index, job in enumerate(jobs) if (run := self._run_if_ready(job))}
+        unready = [index for index in range(len(jobs)) if index not in runs]
+        looked = self._claims.ask([(jobs[index].ask, None) for index in unready])
+        answers = {index: answer for index, answer in zip(unready, looked, strict=True) if answer.kind != "miss"}
+        errors: dict[int, InvalidJobError] = {}
+        for index in unready:
+            if index not in answers:
+                try:
+                    runs[index] = self._compile(jobs[index])
+                except InvalidJobError as error:
+                    errors[index] = error
+        claimed = self._claims.ask([(jobs[index].ask, run) for index, run in runs.items()])
+        answers |= zip(runs, claimed, strict=True)
+        submitted = [self._submitted(job, answers.get(index), errors.get(index)) for index, job in enumerate(jobs)]
         self._finish_hits(jobs, submitted)
         return submitted
+
+    def fail(self, job_id: str, error: InvalidJobError) -> None:
+        """End a job that was not queued with its error.
+
+        Raises:
+            StoreUnavailableError: Redis does not answer.
+        """
+        self._entries.finish([Finish(job_id, error)])
 
     def mark_queued(self, job: Prepared) -> None:
         """Say that a job waits which travels to a worker first, as a Celery message.
@@ -166,11 +181,13 @@ class Submission:
         size = self._batch_size
         return len(wire) * size > MAX_WIRE_BYTES or wire.count(b'"gate"') * size > MAX_GATES
 
-    def _submitted(self, job: Prepared, answer: Answer) -> Submitted:
+    def _submitted(self, job: Prepared, answer: Answer | None, error: InvalidJobError | None) -> Submitted:
+        job_id = job.ask.job.job_id
+        if answer is None:
+            return Submitted(job_id, error=error)
         if answer.kind == "hit":
-            result = read(Outcome.from_json(answer.outcome), job.ask.job, "cached")
-            return Submitted(job.ask.job.job_id, result=result)
-        return Submitted(job.ask.job.job_id, full=answer.full)
+            return Submitted(job_id, result=read(Outcome.from_json(answer.outcome), job.ask.job, "cached"))
+        return Submitted(job_id, full=answer.full)
 
     def _finish_hits(self, jobs: Sequence[Prepared], submitted: Sequence[Submitted]) -> None:
         """Finish what the cache answered; a delivered job is finished by the worker that holds it."""
@@ -192,10 +209,11 @@ def _check_readable(canonical: Canonical, options: Options) -> None:
         )
 
 
-def run_id_of(canonical: Canonical, options: Options) -> str:
+def run_id_of(canonical: Canonical, options: Options, job_id: str) -> str:
     """sha256 over everything that changes the outcome; two jobs with the same one share an execution.
 
-    With `reuse=False` it is unlike any other: such a job is never answered by another's execution.
+    With `reuse=False` it is the job's own, so that no other's execution answers it, and yet the same where the same
+    job is delivered twice.
     """
     key = [
         canonical.fingerprint,
@@ -205,7 +223,7 @@ def run_id_of(canonical: Canonical, options: Options) -> str:
         options.optimization_level,
         options.shots,
         options.seed,
-        None if options.reuse else secrets.token_hex(16),
+        None if options.reuse else job_id,
     ]
     return hashlib.sha256(json.dumps(key).encode()).hexdigest()
 

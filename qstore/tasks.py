@@ -136,6 +136,8 @@ class SubmitCircuit(Task):  # type: ignore[misc]  # Celery has no types
         if app.conf.task_always_eager or any(options.get(name) for name in _TRAVELS):
             return self._send(circuit, asked, prepared, options)
         (submitted,) = submission.submit([prepared])
+        if submitted.error is not None:
+            raise submitted.error
         ring_for([submitted])
         return promise(submitted)
 
@@ -171,6 +173,8 @@ class SubmitCircuit(Task):  # type: ignore[misc]  # Celery has no types
         wake = dict(self.signature_from_request(request, args, kwargs, headers={WAKE: True})) if waits else None
         caller = Caller(request.id, delivered=True, wake=wake, root_id=request.root_id, parent_id=request.parent_id)
         (submitted,) = submission.submit([submission.prepare(caller, circuit, parse_options(asked))])
+        if submitted.error is not None:
+            raise submitted.error
         if submitted.result is not None:
             return submitted.result
         ring_for([submitted])
@@ -203,10 +207,10 @@ def submit_circuits(circuits: Iterable[object], **options: Any) -> ResultSet:
         **options: As `submit_circuit` takes them, for all.
 
     Returns:
-        A Celery `ResultSet`, in the order of the circuits.
+        A Celery `ResultSet`, in the order of the circuits. A circuit that turns out not to compile fails alone.
 
     Raises:
-        InvalidJobError: A circuit cannot run; its number is named, and nothing was queued.
+        InvalidJobError: A circuit cannot run as asked; its number is named, and nothing was queued.
         StoreUnavailableError: Redis does not answer.
     """
     submission, _ = door()
@@ -220,6 +224,9 @@ def submit_circuits(circuits: Iterable[object], **options: Any) -> ResultSet:
     promises: list[AsyncResult] = []
     for start in range(0, len(prepared), _BULK):
         submitted = submission.submit(prepared[start : start + _BULK])
+        for job in submitted:
+            if job.error is not None:
+                submission.fail(job.job_id, job.error)
         ring_for(submitted)
         promises += map(promise, submitted)
     return ResultSet(promises, app=app)

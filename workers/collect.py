@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor
 from datetime import datetime
 from typing import Any
 
@@ -25,6 +24,7 @@ from qstore.result import Outcome, measure
 from qstore.state.batches import Batches
 from qstore.state.ledger import Ledger
 from workers.announce import Announcer
+from workers.errands import Errands
 from workers.ionq import Document, IonQ
 from workers.registers import tally
 from workers.settle import Settlement
@@ -43,7 +43,7 @@ class Collect:
         ledger: Batch records.
         settlement: Ends batches.
         announcer: Tells Flower.
-        executor: Fetches several results at a time.
+        errands: Fetch several results at a time.
         floor: Shortest pause between two looks, seconds.
         ceiling: Longest pause, seconds.
         clock: Epoch seconds.
@@ -56,7 +56,7 @@ class Collect:
         ledger: Ledger,
         settlement: Settlement,
         announcer: Announcer,
-        executor: Executor,
+        errands: Errands,
         *,
         floor: float,
         ceiling: float,
@@ -67,25 +67,24 @@ class Collect:
         self._ledger = ledger
         self._settlement = settlement
         self._announcer = announcer
-        self._executor = executor
+        self._errands = errands
         self._floor = floor
         self._ceiling = ceiling
         self._clock = clock
 
     def look(self, batches: Sequence[Batch]) -> None:
-        """Look at batches in one request, end what is done, and come back later for the rest.
+        """Look at batches in one request; each is then ended, or looked at again later, by an errand of its own.
 
         Raises:
             StoreUnavailableError: Redis does not answer.
         """
-        if not batches:
-            return
         try:
             documents = self._ionq.jobs([batch.remote_id for batch in batches])
         except (TransientError, IonQRefusedError) as error:
             logger.warning("%s batches could not be looked at: %s", len(batches), error)
             documents = {}
-        list(self._executor.map(self._one, batches, [documents.get(batch.remote_id) for batch in batches]))
+        for batch in batches:
+            self._errands.run(self._one, batch, documents.get(batch.remote_id))
 
     def _one(self, batch: Batch, document: Document | None) -> None:
         status = document["status"] if document else None

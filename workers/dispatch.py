@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from qstore.errors import IonQRefusedError, IonQThrottledError, SubmissionUncertainError, TransientError
 from qstore.job import Batch, Group
@@ -56,32 +56,33 @@ class Dispatch:
         self._max_retries = max_retries
         self._backoff = backoff
 
-    def group(self, group: Group) -> int:
+    def group(self, group: Group) -> None:
         """Send every batch of a group that may leave now.
-
-        Returns:
-            How many were taken in hand.
 
         Raises:
             StoreUnavailableError: Redis does not answer; what was taken waits in the ledger.
         """
-        sent, more = 0, True
-        while more:
-            batch, more = self._batches.take(group)
-            if batch is not None:
-                self._send(batch)
-                sent += 1
-        return sent
+        for batch in self.take(group):
+            self.send(batch)
 
-    def offer_again(self, batch: Batch, error: TransientError | SubmissionUncertainError) -> None:
-        """Put the runs of a batch that IonQ certainly did not take back, or give up after `max_retries`.
+    def take(self, group: Group) -> Iterator[Batch]:
+        """Take every batch of a group that may leave now; whoever takes one sends it.
 
         Raises:
             StoreUnavailableError: Redis does not answer.
         """
-        self._put_back(batch, self._batches.load(batch), error)
+        more = True
+        while more:
+            batch, more = self._batches.take(group)
+            if batch is not None:
+                yield batch
 
-    def _send(self, batch: Batch) -> None:
+    def send(self, batch: Batch) -> None:
+        """Send a batch just taken, once, and remember what became of it.
+
+        Raises:
+            StoreUnavailableError: Redis does not answer; the batch waits in the ledger.
+        """
         loaded = self._batches.load(batch)
         try:
             remote_id = self._ionq.submit(payload(batch, [each.run for each in loaded]))
@@ -96,6 +97,14 @@ class Dispatch:
             logger.info("Batch %s: %s circuits are IonQ's %s", batch.batch_id, len(loaded), remote_id)
             if not self._ledger.submitted(batch, remote_id, pause=self._first_look):
                 logger.warning("Batch %s is another replica's by now; it will find the job", batch.batch_id)
+
+    def offer_again(self, batch: Batch, error: TransientError | SubmissionUncertainError) -> None:
+        """Put the runs of a batch that IonQ certainly did not take back, or give up after `max_retries`.
+
+        Raises:
+            StoreUnavailableError: Redis does not answer.
+        """
+        self._put_back(batch, self._batches.load(batch), error)
 
     def _put_back(
         self, batch: Batch, loaded: Sequence[Loaded], error: TransientError | SubmissionUncertainError

@@ -11,6 +11,7 @@ from qstore.state.ledger import Ledger
 from workers.announce import Announcer, Ended
 from workers.collect import Collect
 from workers.dispatch import Dispatch
+from workers.errands import Errands
 from workers.ionq import PAGE
 from workers.recover import Recovery
 from workers.settle import Settlement
@@ -30,6 +31,7 @@ class Loop:
         recovery: Decides batches that died between intent and answer.
         settlement: Goes on with batches that died half finished.
         announcer: Tells Flower of cache hits.
+        errands: Run whatever waits on IonQ.
         idle: Seconds between turns where nothing falls due. No longer than a partial batch waits: then each is known
             before it has to leave.
     """
@@ -42,6 +44,7 @@ class Loop:
         recovery: Recovery,
         settlement: Settlement,
         announcer: Announcer,
+        errands: Errands,
         idle: float,
     ) -> None:
         self._ledger = ledger
@@ -50,6 +53,7 @@ class Loop:
         self._recovery = recovery
         self._settlement = settlement
         self._announcer = announcer
+        self._errands = errands
         self._idle = idle
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="qstore-loop", daemon=True)
@@ -69,7 +73,7 @@ class Loop:
             self._thread.join(timeout)
 
     def turn(self) -> float:
-        """Do what is due.
+        """Set everything going that is due.
 
         Returns:
             Seconds until the next turn is worth while.
@@ -82,12 +86,14 @@ class Loop:
         for batch in tick.batches:
             by_state.setdefault(batch.state, []).append(batch)
         for group in tick.groups:
-            self._dispatch.group(group)
-        self._collect.look(by_state.get("submitted", []))
+            for batch in self._dispatch.take(group):
+                self._errands.run(self._dispatch.send, batch)
+        if submitted := by_state.get("submitted"):
+            self._errands.run(self._collect.look, submitted)
         for batch in by_state.get("intent", []):
-            self._recovery.decide(batch)
+            self._errands.run(self._recovery.decide, batch)
         for batch in by_state.get("settled", []):
-            self._settlement.resume(batch)
+            self._errands.run(self._settlement.resume, batch)
         if tick.hits:
             self._announcer.ended(
                 [Ended(job, "cached", job.submitted_at, 0.0) for job in tick.hits], unannounced=tick.hits

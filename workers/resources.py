@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 from celery import Celery
 
@@ -17,6 +16,7 @@ from qstore.state.ledger import Ledger
 from workers.announce import Announcer
 from workers.collect import Collect
 from workers.dispatch import Dispatch
+from workers.errands import Errands
 from workers.ionq import IonQ
 from workers.loop import Loop
 from workers.recover import Recovery
@@ -45,7 +45,7 @@ class Resources:
             read_timeout=settings.ionq_read_timeout,
             max_connections=settings.ionq_max_connections,
         )
-        self._executor = ThreadPoolExecutor(settings.ionq_max_connections, thread_name_prefix="collect")
+        self._errands = Errands(settings.ionq_max_connections)
         self._announcer = Announcer(app, hostname)
         ledger = Ledger(self._connection, keys, settings.lease, settings.result_ttl)
         batches = Batches(self._connection, keys, settings.batch_size, settings.batch_timeout, settings.lease)
@@ -77,7 +77,7 @@ class Resources:
                 ledger,
                 settlement,
                 self._announcer,
-                self._executor,
+                self._errands,
                 floor=settings.poll_floor,
                 ceiling=settings.poll_ceiling,
                 clock=time.time,
@@ -91,12 +91,13 @@ class Resources:
             ),
             settlement,
             self._announcer,
+            self._errands,
             idle=min(max(settings.batch_timeout, _SHORTEST_TURN), _LONGEST_TURN),
         )
 
     def close(self) -> None:
         """Close everything, once the loop has stopped."""
-        self._executor.shutdown()
+        self._errands.close()
         self._announcer.close()
         self._ionq.close()
         self._connection.close()

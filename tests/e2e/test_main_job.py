@@ -256,6 +256,29 @@ def test_one_bad_circuit_among_many_is_named_and_nothing_is_queued(bought: Bough
     assert bought()["requests"] == 0
 
 
+def test_a_circuit_that_does_not_compile_fails_alone_and_nothing_of_it_is_queued(
+    bought: Bought, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("qstore.circuits.compiler.MAX_WIRE_BYTES", 300)
+    long = QuantumCircuit(2, 2)
+    for turn in range(12):
+        long.ry(turn + 0.1, 0)
+        long.cx(0, 1)
+        long.ry(turn + 0.2, 1)
+        long.cz(0, 1)
+    long.u(0.1, 0.2, 0.3, 0)
+    long.measure([0, 1], [0, 1])
+    with pytest.raises(errors.CircuitTooLargeError):
+        submit_circuit.delay(long, shots=12)
+    good, bad, also_good = submit_circuits([bell(2.3), long, bell(2.4)], shots=12).results
+    with pytest.raises(errors.CircuitTooLargeError):
+        bad.get(timeout=WITHIN)
+    assert bad.state == "FAILURE"
+    assert sum(good.get(timeout=WITHIN)["counts"].values()) == 12
+    assert sum(also_good.get(timeout=WITHIN)["counts"].values()) == 12
+    assert bought()["circuits_accepted"] == 2
+
+
 def test_ionq_is_asked_in_bulk_over_kept_connections(sandbox: Sandbox, bought: Bought) -> None:
     submit_circuits([bell(3 + index / 1000) for index in range(200)], shots=10).get(timeout=WITHIN)
     seen = bought()
