@@ -32,8 +32,8 @@ class Loop:
         settlement: Goes on with batches that died half finished.
         announcer: Tells Flower of cache hits.
         errands: Run whatever waits on IonQ.
-        idle: Seconds between turns where nothing falls due. No longer than a partial batch waits: then each is known
-            before it has to leave.
+        idle: Seconds between turns. No longer than a partial batch waits: then each is known before it has to leave.
+            Looks wait for the next turn, so that many batches share a request.
     """
 
     def __init__(
@@ -98,6 +98,8 @@ class Loop:
             self._announcer.ended(
                 [Ended(job, "cached", job.submitted_at, 0.0) for job in tick.hits], unannounced=tick.hits
             )
+        if len(tick.batches) == PAGE:
+            return 0.0  # there may be more
         return self._idle if tick.pause is None else min(tick.pause, self._idle)
 
     def _run(self) -> None:

@@ -40,7 +40,7 @@ class Tick:
         batches: Due records, claimed for the caller.
         groups: Groups whose partial batch is overdue.
         hits: Jobs answered from the cache that Flower has not been told of.
-        pause: Seconds until the next record falls due; None for none.
+        pause: Seconds until the next partial batch may leave; None for none.
     """
 
     batches: tuple[Batch, ...]

@@ -7,7 +7,7 @@
 --      2 lease    milliseconds until a claimed record is another replica's
 --      3 hits     jobs at most
 -- Returns {lease, batch ids, groups, hits, pause}: lease is the new due time of the claimed records as text,
--- pause the milliseconds until the next record or group falls due, -1 for none.
+-- pause the milliseconds until the next group falls due, -1 for none.
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -17,12 +17,7 @@ for _, batch_id in ipairs(batch_ids) do
   redis.call('ZADD', KEYS[1], lease, batch_id)
 end
 local groups = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, ARGV[1])
-local pause = -1
-for key = 1, 2 do
-  local due = redis.call('ZRANGEBYSCORE', KEYS[key], '(' .. now, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)[2]
-  if due and (pause < 0 or due - now < pause) then
-    pause = due - now
-  end
-end
+local next_group = redis.call('ZRANGEBYSCORE', KEYS[2], '(' .. now, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)[2]
+local pause = next_group and next_group - now or -1
 local hits = redis.call('LPOP', KEYS[3], ARGV[3]) or {}
 return {lease, batch_ids, groups, hits, pause}
