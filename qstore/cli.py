@@ -12,6 +12,7 @@ import signal
 import time
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 from urllib.parse import urlsplit
 
@@ -88,7 +89,8 @@ def demo(keep: bool, data: Path) -> None:
 
     console = Console(highlight=False)
     data.mkdir(parents=True, exist_ok=True)
-    with _stopping_cleanly(console):
+    with _stopping_cleanly(console), TemporaryDirectory(dir=data) as scratch:
+        os.environ["MPLCONFIGDIR"] = scratch  # else matplotlib keeps its list of fonts in the user's home
         running, run_demo = _new_demo(data / "sandbox")
         try:
             _start(running, console)

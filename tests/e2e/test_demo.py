@@ -19,10 +19,14 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 
 def launch(folder: Path, *options: str) -> subprocess.Popen[str]:
     (folder / "examples").symlink_to(EXAMPLES)
+    (folder / "home").mkdir()
     return subprocess.Popen(
         [sys.executable, "-m", "qstore.cli", "demo", *options],
         cwd=folder,
-        env={name: value for name, value in os.environ.items() if not name.startswith("QSTORE_")},
+        env={
+            **{name: value for name, value in os.environ.items() if not name.startswith(("QSTORE_", "XDG_", "MPL"))},
+            "HOME": str(folder / "home"),
+        },
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -57,7 +61,8 @@ def test_the_demo_runs_checks_every_count_and_cleans_up(tmp_path: Path, family: 
     assert told["executed"] == "100"
     assert int(told["joined"].split()[0]) + int(told["cached"].split()[0]) == 100
     assert {path.name for path in (tmp_path / ".demo").iterdir()} == {"histograms.png"}
-    assert {path.name for path in tmp_path.iterdir()} == {".demo", "examples"}
+    assert {path.name for path in tmp_path.iterdir()} == {".demo", "examples", "home"}
+    assert not list((tmp_path / "home").iterdir())
 
 
 @pytest.mark.parametrize("when", ["starting", "running"])
