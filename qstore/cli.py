@@ -90,7 +90,8 @@ def demo(keep: bool, data: Path) -> None:
     console = Console(highlight=False)
     data.mkdir(parents=True, exist_ok=True)
     with _stopping_cleanly(console), TemporaryDirectory(dir=data) as scratch:
-        os.environ["MPLCONFIGDIR"] = scratch  # else matplotlib keeps its list of fonts in the user's home
+        # matplotlib keeps its list of fonts, and Qiskit that of its plugins, in the user's home
+        os.environ.update(MPLCONFIGDIR=scratch, XDG_CACHE_HOME=scratch, XDG_CONFIG_HOME=scratch)
         running, run_demo = _new_demo(data / "sandbox")
         try:
             _start(running, console)
