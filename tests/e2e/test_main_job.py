@@ -11,6 +11,7 @@ import httpx
 import pytest
 from celery import Celery, chain, chord, group
 from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister, qasm3
+from qiskit.circuit import Parameter
 from qiskit.primitives import StatevectorSampler
 from qiskit.quantum_info import hellinger_distance
 
@@ -194,12 +195,24 @@ def test_flower_shows_every_job_as_what_it_was(sandbox: Sandbox) -> None:
     assert all(name.startswith("worker") for name in workers)
 
 
+UNUSABLE = 'OPENQASM 2.0; include "qelib1.inc"; qreg q[1]; creg c[1]; measure q -> c; if (c == 1) x q[0];'
+
+
+def unbound() -> QuantumCircuit:
+    circuit = QuantumCircuit(1, 1)
+    circuit.rx(Parameter("θ"), 0)
+    circuit.measure(0, 0)
+    return circuit
+
+
 BAD: list[tuple[Any, dict[str, Any], type[Exception]]] = [
     ("qubit q; h q", {}, errors.InvalidOpenQASMError),
     ("OPENQASM 3.0; this is not it", {}, errors.InvalidOpenQASMError),
     (QuantumCircuit(2), {}, errors.NoMeasurementError),
     (QuantumCircuit(0, 1), {}, errors.NoQubitsError),
     (42, {}, errors.InvalidCircuitError),
+    (QuantumCircuit.from_qasm_str(UNUSABLE), {}, errors.UnsupportedCircuitError),
+    (unbound(), {}, errors.UnboundParametersError),
     (bell(), {"shots": 0}, errors.InvalidShotsError),
     (bell(), {"shots": -1}, errors.InvalidShotsError),
     (bell(), {"shots": 1.5}, errors.InvalidShotsError),

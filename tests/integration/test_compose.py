@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import psycopg
 import pytest
 import redis
 import yaml
 
 from conditions import free_port, wait_until
+from qstore.sandbox.postgres import PostgresServer
 from qstore.sandbox.process import HOST, Process
 from qstore.sandbox.redis import RedisServer
 
@@ -162,6 +164,25 @@ def test_flower_runs_as_the_file_says_asks_for_a_password_and_keeps_what_it_saw(
         assert answer.status_code == 200
 
     assert list(tmp_path.glob("events*"))
+
+
+def test_postgres_gets_its_extension_and_its_health_check_tells_whether_it_answers(
+    compose: dict[str, Any], tmp_path: Path
+) -> None:
+    service = compose["services"]["postgres"]
+    [configured] = service["configs"]
+    [_, program, *arguments] = service["healthcheck"]["test"]
+
+    with PostgresServer(tmp_path / "postgres") as server:
+        check = [str(server._bin / program), *arguments, "-p", str(server.port)]
+        assert subprocess.run(check, capture_output=True, check=False).returncode == 0
+        with psycopg.connect(server.url, autocommit=True) as connection:
+            connection.execute("DROP EXTENSION IF EXISTS vector")
+            connection.execute(compose["configs"][configured["source"]]["content"])
+            found = connection.execute("SELECT '[1,2]'::vector <-> '[1,4]'::vector").fetchone()
+
+    assert found == (2.0,)
+    assert subprocess.run(check, capture_output=True, check=False).returncode != 0
 
 
 def test_flowers_data_is_on_the_volume_the_image_gives_to_its_user(compose: dict[str, Any]) -> None:
