@@ -10,6 +10,7 @@ from conditions import free_port
 
 os.environ.update(
     QSTORE_REDIS_URL=f"redis://127.0.0.1:{free_port()}/0",
+    QSTORE_REDIS_TIMEOUT="5",  # seconds: the machine may be busy
     IONQ_API_KEY="a-key-of-the-tests",
 )
 

@@ -275,6 +275,7 @@ class Sandbox:
         """The caller's environment, turned so that all is written into the data folder and nothing leaves loopback."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_INHERITED)}
         return {
+            "QSTORE_REDIS_TIMEOUT": "5",  # seconds: here Redis is never away, but the machine may be busy
             **inherited,
             **self.environment,
             "HOME": str(self.data / "home"),

@@ -57,8 +57,9 @@ def producer(connection: Connection, keys: Keys) -> Producer:
     return Producer(connection, keys)
 
 
-def all_ready(results: Sequence[AsyncResult]) -> Callable[[], bool]:
-    return lambda: all(result.ready() for result in results)
+def all_over(producer: Producer, results: Sequence[AsyncResult]) -> Callable[[], bool]:
+    """Every job has ended, and no batch is left."""
+    return lambda: all(result.ready() for result in results) and not producer.records()
 
 
 def test_taken_batches_come_to_counts_and_leave_no_record(
@@ -66,9 +67,8 @@ def test_taken_batches_come_to_counts_and_leave_no_record(
 ) -> None:
     results = producer.submit(7)
     assert {result.state for result in results} == {"QUEUED"}
-    replica(stand_in.url).turn_until(all_ready(results), "counts")
+    replica(stand_in.url).turn_until(all_over(producer, results), "counts")
     assert all(sum(result.get()["counts"].values()) == 50 for result in results)
-    assert producer.records() == []
     assert not list(producer.connection.client.scan_iter(f"{producer.keys.prefix}run:*"))
     assert not producer.connection.client.exists(producer.keys.due, producer.keys.groups)
 
@@ -78,12 +78,11 @@ def test_a_refused_batch_fails_its_jobs_in_ionq_s_words_and_is_not_sent_again(
 ) -> None:
     answering.status, answering.body = 400, b'{"error": "Bad Request", "message": "too odd", "statusCode": 400}'
     results = producer.submit(3)
-    replica(answering.url).turn_until(all_ready(results), "the failure")
+    replica(answering.url).turn_until(all_over(producer, results), "the failure")
     for result in results:
         with pytest.raises(errors.IonQRefusedError, match="400: too odd"):
             result.get()
     assert answering.asked == ["POST /v0.4/jobs"]
-    assert producer.records() == []
     assert [each.state for each in producer.submit(3)] == ["QUEUED"] * 3  # a failure answers nobody else
 
 
@@ -91,7 +90,7 @@ def test_a_wrong_key_fails_with_a_clear_error(producer: Producer, replica: Calla
     from pydantic import SecretStr  # noqa: PLC0415 - only here
 
     results = producer.submit(1)
-    replica(stand_in.url, ionq_api_key=SecretStr("wrong")).turn_until(all_ready(results), "the failure")
+    replica(stand_in.url, ionq_api_key=SecretStr("wrong")).turn_until(all_over(producer, results), "the failure")
     with pytest.raises(errors.IonQRefusedError, match="403"):
         results[0].get()
 
@@ -105,7 +104,7 @@ def test_what_ionq_certainly_did_not_take_is_offered_again_and_then_taken(
     throttled.turn_until(lambda: len(answering.asked) >= 3, "three attempts")
     assert not any(result.ready() for result in results)
     before = stand_in.stats()["circuits_accepted"]
-    replica(stand_in.url).turn_until(all_ready(results), "counts")
+    replica(stand_in.url).turn_until(all_over(producer, results), "counts")
     assert all(sum(result.get()["counts"].values()) == 50 for result in results)
     assert stand_in.stats()["circuits_accepted"] - before == 3
 
@@ -114,7 +113,9 @@ def test_after_max_retries_the_jobs_fail_with_the_transient_error(
     producer: Producer, replica: Callable[..., Any]
 ) -> None:
     results = producer.submit(3)
-    replica(f"http://127.0.0.1:{free_port()}/v0.4", max_retries=2).turn_until(all_ready(results), "the failure")
+    replica(f"http://127.0.0.1:{free_port()}/v0.4", max_retries=2).turn_until(
+        all_over(producer, results), "the failure"
+    )
     with pytest.raises(errors.IonQUnavailableError, match="cannot be reached"):
         results[0].get()
 
@@ -144,7 +145,7 @@ def test_a_job_that_ionq_took_unheard_is_found_again_and_not_bought_twice(
 
     # a worker that dies right after the request: IonQ has the job, and nobody remembers its id
     dying.resources._ionq.submit(payload(batch, [each.run for each in batches.load(batch)]))
-    replica(stand_in.url).turn_until(all_ready(results), "counts")
+    replica(stand_in.url).turn_until(all_over(producer, results), "counts")
     assert all(sum(result.get()["counts"].values()) == 50 for result in results)
     assert stand_in.stats()["circuits_accepted"] - before == 3
 
@@ -156,7 +157,7 @@ def test_a_job_that_never_reached_ionq_is_sent_by_another_replica(
     batch, _ = Batches(connection, keys, 3, 0.0, lease=0.05).take(Group("simulator", 50))
     assert batch is not None
     before = stand_in.stats()["circuits_accepted"]
-    replica(stand_in.url).turn_until(all_ready(results), "counts")
+    replica(stand_in.url).turn_until(all_over(producer, results), "counts")
     assert stand_in.stats()["circuits_accepted"] - before == 3
 
 
@@ -167,7 +168,7 @@ def test_a_batch_canceled_at_ionq_says_so(producer: Producer, replica: Callable[
     before.turn_until(lambda: answering.asked, "the request")
     answering.status = 200
     answering.body = b'{"jobs": [{"id": "a-job", "status": "canceled"}], "next": null}'
-    before.turn_until(all_ready(results), "the failure")
+    before.turn_until(all_over(producer, results), "the failure")
     with pytest.raises(errors.IonQJobCanceledError, match="a-job"):
         results[0].get()
 
@@ -183,7 +184,7 @@ def test_a_failed_job_keeps_ionq_s_code_and_words(
     answering.body = (
         b'{"jobs": [{"id": "a-job", "status": "failed", "failure": {"code": "TooManyGates", "message": "too deep"}}]}'
     )
-    turning.turn_until(all_ready(results), "the failure")
+    turning.turn_until(all_over(producer, results), "the failure")
     with pytest.raises(errors.IonQJobFailedError, match="TooManyGates: too deep"):
         results[0].get()
 
@@ -196,7 +197,7 @@ def test_the_key_is_nowhere_in_redis_nor_in_any_repr(
     heard: list[bytes] = []
     with connection.client.monitor() as monitor:  # type: ignore[no-untyped-call]  # redis-py's own lack
         results = producer.submit(3)
-        turning.turn_until(all_ready(results), "counts")
+        turning.turn_until(all_over(producer, results), "counts")
         connection.client.echo("the end")
         for command in monitor.listen():
             heard.append(command["command"])
