@@ -5,9 +5,9 @@ Every event carries this replica's real hostname: an invented one would show as 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 from celery import Celery
@@ -47,16 +47,21 @@ class Announcer:
     def __init__(self, app: Celery, hostname: str) -> None:
         self._app = app
         self._hostname = hostname
+        self._opening = threading.Lock()
+        self._opened: EventDispatcher | None = None
 
-    @cached_property
     def _dispatcher(self) -> EventDispatcher:
-        return self._app.events.Dispatcher(
-            self._app.connection_for_write(),
-            hostname=self._hostname,
-            enabled=bool(self._app.conf.worker_send_task_events),
-            buffer_group={"task"},
-            buffer_limit=_UNBOUNDED,
-        )
+        """Celery's own dispatcher, opened on first use; any thread may be the first."""
+        with self._opening:
+            if self._opened is None:
+                self._opened = self._app.events.Dispatcher(
+                    self._app.connection_for_write(),
+                    hostname=self._hostname,
+                    enabled=bool(self._app.conf.worker_send_task_events),
+                    buffer_group={"task"},
+                    buffer_limit=_UNBOUNDED,
+                )
+            return self._opened
 
     def started(self, jobs: Sequence[Job], received_at: float, started_at: float) -> None:
         """Jobs left for IonQ.
@@ -66,10 +71,11 @@ class Announcer:
             received_at: Epoch seconds when a worker took them.
             started_at: Epoch seconds when IonQ took them.
         """
+        dispatcher = self._dispatcher()
         for job in jobs:
             if not job.delivered:
-                self._started(job, received_at, started_at)
-        self._dispatcher.flush()
+                self._started(dispatcher, job, received_at, started_at)
+        dispatcher.flush()
 
     def ended(self, jobs: Sequence[Ended], unannounced: Sequence[Job] = ()) -> None:
         """Jobs ended.
@@ -78,9 +84,10 @@ class Announcer:
             jobs: Which.
             unannounced: Those among them Flower has not heard of: they joined on the way, or were hits.
         """
+        dispatcher = self._dispatcher()
         for job in unannounced:
             if not job.delivered:
-                self._started(job, job.submitted_at, job.submitted_at)
+                self._started(dispatcher, job, job.submitted_at, job.submitted_at)
         for end in jobs:
             failed = isinstance(end.value, Exception)
             told: dict[str, Any] = (
@@ -88,19 +95,19 @@ class Announcer:
                 if failed
                 else {"result": end.value, "runtime": end.runtime}
             )
-            self._dispatcher.send(
+            dispatcher.send(
                 "task-failed" if failed else "task-succeeded", uuid=end.job.job_id, timestamp=end.at, **told
             )
-        self._dispatcher.flush()
+        dispatcher.flush()
 
     def close(self) -> None:
         """Close the connection."""
-        if "_dispatcher" in self.__dict__:
-            self._dispatcher.close()
-            self._dispatcher.connection.release()
+        if self._opened is not None:
+            self._opened.close()
+            self._opened.connection.release()
 
-    def _started(self, job: Job, received_at: float, started_at: float) -> None:
-        send = self._dispatcher.send
+    def _started(self, dispatcher: EventDispatcher, job: Job, received_at: float, started_at: float) -> None:
+        send = dispatcher.send
         send(
             "task-received",
             uuid=job.job_id,

@@ -110,7 +110,7 @@ class Collect:
         return [len(jobs) for jobs in waiting]
 
     def _completed(self, batch: Batch, document: Document) -> None:
-        runs = self._batches.runs(batch)
+        runs = [each.run for each in self._batches.load(batch)]
         try:
             if len(runs) > 1:
                 document = self._ionq.job(batch.remote_id)

@@ -83,7 +83,11 @@ class Dispatch:
         Raises:
             StoreUnavailableError: Redis does not answer; the batch waits in the ledger.
         """
-        loaded = self._batches.load(batch)
+        begun = self._batches.begin(batch)
+        if begun is None:
+            logger.warning("Batch %s waited too long to be sent and is another replica's by now", batch.batch_id)
+            return
+        batch, loaded = begun
         try:
             remote_id = self._ionq.submit(payload(batch, [each.run for each in loaded]))
         except IonQRefusedError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from qstore.job import Batch, Group, Job, Run
 from qstore.state.connection import Connection, translated
@@ -13,7 +13,7 @@ from qstore.state.keys import Keys
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A run with what is needed to send it.
+    """A run of a batch.
 
     Attributes:
         run: The run.
@@ -73,29 +73,31 @@ class Batches:
         )
         return batch, bool(more)
 
+    def begin(self, batch: Batch) -> tuple[Batch, list[Loaded]] | None:
+        """Make ready to send a batch: with a whole lease before it, and its circuits.
+
+        Returns:
+            The batch under its new lease, and its runs in its order; None where it is no longer the caller's.
+
+        Raises:
+            StoreUnavailableError: Redis does not answer.
+        """
+        keys = [self._keys.due, *(self._keys.run(run_id) for run_id in batch.run_ids)]
+        begun = self._connection.call("begin", keys, [batch.batch_id, batch.lease, self._lease])
+        if not begun:
+            return None
+        lease, runs = begun
+        loaded = [Loaded(Run.from_fields(head, wire), int(attempts or 0)) for head, wire, attempts in runs]
+        return replace(batch, lease=lease.decode()), loaded
+
     def load(self, batch: Batch) -> list[Loaded]:
-        """Read the runs of a batch, in its order.
+        """Read the runs of a batch, in its order, without the wires.
 
         Raises:
             StoreUnavailableError: Redis does not answer.
         """
-        return [
-            Loaded(Run.from_fields(head, wire), int(attempts or 0))
-            for head, wire, attempts in self._load(batch, wires=1)
-        ]
-
-    def runs(self, batch: Batch) -> list[Run]:
-        """The runs of a batch, in its order, without the wires.
-
-        Raises:
-            StoreUnavailableError: Redis does not answer.
-        """
-        return [Run.from_fields(head, wire) for head, wire, _ in self._load(batch, wires=0)]
-
-    def _load(self, batch: Batch, wires: int) -> list[tuple[bytes, bytes, bytes | None]]:
-        keys = [self._keys.run(run_id) for run_id in batch.run_ids]
-        loaded: list[tuple[bytes, bytes, bytes | None]] = self._connection.call("load", keys, [wires])
-        return loaded
+        runs = self._connection.call("load", [self._keys.run(run_id) for run_id in batch.run_ids], [])
+        return [Loaded(Run.from_fields(head, b""), int(attempts or 0)) for head, attempts in runs]
 
     def waiting(self, batch: Batch) -> list[list[Job]]:
         """For each run of a batch who waits for it, the one that caused it first.

@@ -1,15 +1,10 @@
--- Read the runs of a batch.
+-- Read the runs of a batch, without their circuits.
 --
--- KEYS runs       hash of each run
--- ARGV 1 wires    1 to read the circuits too, else 0
--- Returns for each run {head, wire, attempts}, wire empty where it was not asked for.
+-- KEYS runs   hash of each run
+-- Returns for each run {head, attempts}.
 
 local runs = {}
 for i, key in ipairs(KEYS) do
-  if ARGV[1] == '1' then
-    runs[i] = redis.call('HMGET', key, 'head', 'wire', 'attempts')
-  else
-    runs[i] = {redis.call('HGET', key, 'head'), '', redis.call('HGET', key, 'attempts')}
-  end
+  runs[i] = redis.call('HMGET', key, 'head', 'attempts')
 end
 return runs

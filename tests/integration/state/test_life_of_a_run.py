@@ -201,12 +201,25 @@ def test_whoever_slept_through_a_lease_changes_nothing(connection: Connection, k
     (batch,) = claimed
     assert batch.batch_id == sleeper.batch_id
     assert batch.state == "intent"
+    assert house.batches.begin(sleeper) is None
     assert not house.ledger.submitted(sleeper, "remote", pause=0)
     assert house.ledger.settle(sleeper, [(OUTCOME, True)] * 3) is None
     assert not house.ledger.postpone(sleeper, 0)
     assert not house.batches.put_back(sleeper, 0)
     assert house.places("r0") == ["batch"]
     house.clear()
+
+
+def test_a_batch_is_sent_with_its_circuits_and_a_whole_lease_before_it(house: House) -> None:
+    for n in range(3):
+        house.submit(f"r{n}", f"j{n}")
+    taken = house.take()
+    begun = house.batches.begin(taken)
+    assert begun is not None
+    batch, loaded = begun
+    assert float(batch.lease) >= float(taken.lease)
+    assert [each.run for each in loaded] == [house.run(f"r{n}") for n in range(3)]
+    assert house.ledger.submitted(batch, "remote", pause=0)
 
 
 def test_one_replica_claims_what_is_due(house: House) -> None:

@@ -144,7 +144,9 @@ def test_a_job_that_ionq_took_unheard_is_found_again_and_not_bought_twice(
     from workers.payload import payload  # noqa: PLC0415 - only here
 
     # a worker that dies right after the request: IonQ has the job, and nobody remembers its id
-    dying.resources._ionq.submit(payload(batch, [each.run for each in batches.load(batch)]))
+    begun = batches.begin(batch)
+    assert begun is not None
+    dying.resources._ionq.submit(payload(batch, [each.run for each in begun[1]]))
     replica(stand_in.url).turn_until(all_over(producer, results), "counts")
     assert all(sum(result.get()["counts"].values()) == 50 for result in results)
     assert stand_in.stats()["circuits_accepted"] - before == 3
