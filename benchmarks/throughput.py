@@ -82,6 +82,7 @@ def main(jobs: int, rounds: int) -> None:
         worker = subprocess.Popen(
             [sys.executable, "-m", "celery", "-A", "workers", "worker", "-I", "noop", "--loglevel", "WARNING"],
             env={**os.environ, **sandbox.environment, "PYTHONPATH": str(HERE)},
+            stdout=subprocess.DEVNULL,  # its banner
         )
         try:
             noop.delay(0).get(timeout=60)
