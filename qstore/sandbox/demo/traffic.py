@@ -13,7 +13,6 @@ from qstore.circuits.codec import decode, encode
 
 FAMILIES = ("ae", "bv", "dj", "ghz", "graphstate", "grover", "qaoa", "qft", "qpeexact", "vqe_su2", "wstate")
 WIDTHS = range(3, 13)  # qubits
-_NOISY_ONLY = "reset"  # measures in the middle, which IonQ's ideal simulator does not show
 _NEAR = 12  # jobs back from which half of the repeats are taken: those still run
 
 
@@ -35,7 +34,7 @@ class Circuit:
 
 
 def distinct_circuits(count: int, examples: Path, seed: int) -> list[Circuit]:
-    """Circuits to submit: every example the ideal simulator can show, and benchmarks up to `count`.
+    """Circuits to submit: every example, and benchmarks up to `count`.
 
     Args:
         count: How many.
@@ -43,7 +42,7 @@ def distinct_circuits(count: int, examples: Path, seed: int) -> list[Circuit]:
         seed: Chooses the benchmarks.
     """
     files = sorted(examples.glob("*.qasm"))
-    chosen = [Circuit(file.stem, file.read_text("utf-8")) for file in files if file.stem != _NOISY_ONLY]
+    chosen = [Circuit(file.stem, file.read_text("utf-8")) for file in files]
     benchmarks = [(family, width) for family in FAMILIES for width in WIDTHS]
     random.Random(seed).shuffle(benchmarks)  # noqa: S311 - no secret
     for family, width in benchmarks[: max(0, count - len(chosen))]:

@@ -140,7 +140,7 @@ def test_circuits_with_control_flow_are_refused_by_name(name: str) -> None:
         ("qft4", {f"{state:04b}": 1 / 16 for state in range(16)}),
         ("bernstein_vazirani", {"1011": 1.0}),
         ("grover3", {f"{state:03b}": 121 / 128 if state == 0b101 else 1 / 128 for state in range(8)}),
-        ("reset", {f"{state:02b}": 1 / 4 for state in range(4)}),
+        ("mid_circuit/reset", {f"{state:02b}": 1 / 4 for state in range(4)}),
     ],
 )
 def test_every_example_does_what_its_first_line_says(
@@ -153,12 +153,12 @@ def test_every_example_does_what_its_first_line_says(
 
 
 def test_every_example_is_tested() -> None:
-    assert {path.stem for path in EXAMPLES.glob("*.qasm")} == {
+    assert {path.relative_to(EXAMPLES).with_suffix("").as_posix() for path in EXAMPLES.rglob("*.qasm")} == {
         "bell",
         "ghz5",
         "teleport",
         "qft4",
         "bernstein_vazirani",
         "grover3",
-        "reset",
+        "mid_circuit/reset",
     }
