@@ -126,9 +126,9 @@ class SubmitCircuit(Task):  # type: ignore[misc]  # Celery has no types
             InvalidJobError: The job cannot run as asked; nothing was queued.
             StoreUnavailableError: Redis does not answer.
         """
-        circuit, asked = split_arguments(args, kwargs)
         if (options.get("headers") or {}).get(WAKE):
             return super().apply_async(args, kwargs, **options)
+        circuit, asked = split_arguments(args, kwargs)
         submission, _ = door()
         job_id = options.pop("task_id", None) or uuid()
         caller = Caller(job_id, root_id=options.get("root_id"), parent_id=options.get("parent_id"))

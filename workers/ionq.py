@@ -38,8 +38,8 @@ class IonQ:
     Args:
         url: Of the API, with its version.
         api_key: The token.
-        connect_timeout: Seconds to connect, and to wait for a free connection.
-        read_timeout: Seconds to send, and to wait for an answer.
+        connect_timeout: Seconds to connect.
+        read_timeout: Seconds to wait for a free connection, then to send, then for the answer: each.
         max_connections: Connections at most, all kept alive.
     """
 

@@ -71,11 +71,13 @@ class Connection:
         return self.call_many(script, [(keys, args)])[0]
 
     def call_many(self, script: str, calls: Sequence[Call]) -> list[Any]:
-        """Run one Lua script once per call, all in one trip.
+        """Run one Lua script once per call, all in one trip; no calls, no trip.
 
         Raises:
             StoreUnavailableError: Redis does not answer.
         """
+        if not calls:
+            return []
         with translated():
             answers = self._evaluate(script, calls)
             if any(isinstance(answer, NoScriptError) for answer in answers):

@@ -7,7 +7,7 @@ import statistics
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,13 +21,13 @@ from qstore.sandbox.demo.picture import Panel, draw_histograms
 from qstore.sandbox.demo.traffic import Circuit, distinct_circuits, order
 from qstore.sandbox.process import Process, SandboxError, stop_all
 from qstore.sandbox.sandbox import Sandbox
+from qstore.settings import Settings
 
 JOBS = 200
 DISTINCT = 100
 SHOTS = 1000
 PRODUCERS = 3
 EXAMPLES = Path("examples")  # OpenQASM files, beside where the demo runs; more benchmarks where there are none
-BATCH_SIZE = 10
 LATENCY = 0.4  # seconds the stand-in takes over a job
 SEED = 7
 _PACE = 0.02  # seconds between two jobs of one producer
@@ -96,10 +96,11 @@ def run_demo(sandbox: Sandbox, folder: Path, console: Console) -> None:
     failed = [end.error for end in ends if end.result is None]
     if failed:
         raise SandboxError(f"{len(failed)} of {len(ends)} jobs failed; the first: {failed[0]}")
-    bought = {name: sandbox.stats()[name] - before[name] for name in ("requests", "jobs_accepted", "circuits_accepted")}
+    after = sandbox.stats()
+    bought = {name: after[name] - before[name] for name in ("requests", "jobs_accepted", "circuits_accepted")}
     exact = {index: exact_distribution(circuit.load()) for index, circuit in enumerate(circuits)}
     worst, distances = _distances(exact, ends)
-    console.print(_table(ends, bought, sandbox.stats()["connections"], circuits[worst].name, distances[worst]))
+    console.print(_table(ends, bought, after["connections"], circuits[worst].name, distances[worst]))
     picture = folder / "histograms.png"
     draw_histograms(_panels(circuits, exact, ends), picture)
     console.print(f"Histograms: {picture}")
@@ -177,24 +178,19 @@ def _table(
     sources = Counter(end.result["source"] for end in ends if end.result)
     seconds = [end.seconds for end in ends]
     batches, circuits = bought["jobs_accepted"], bought["circuits_accepted"]
+    most = Settings().batch_size  # the environment's, as the workers have it
     p95 = statistics.quantiles(seconds, n=20)[-1]
-    rows: Iterator[tuple[str, str]] = iter(
-        [
-            ("jobs", f"{len(ends)}"),
-            ("  executed", f"{sources['executed']}"),
-            ("  joined", f"{sources['joined']}  the same circuit was running"),
-            ("  cached", f"{sources['cached']}  a fresh result was known"),
-            ("circuits bought", f"{circuits}"),
-            ("batches", f"{batches}  {circuits / batches:.1f} of at most {BATCH_SIZE} circuits in each"),
-            ("IonQ requests", f"{bought['requests']}"),
-            ("TCP connections", f"{connections}"),
-            ("latency", f"p50 {statistics.median(seconds):.2f} s, p95 {p95:.2f} s"),
-            ("farthest counts", f"{worst}: {far[0]:.3f} from exact, {SHOTS} shots explain {far[1]:.3f}"),
-        ]
-    )
     table = Table(show_header=False, title="What happened", title_justify="left")
-    for name, value in rows:
-        table.add_row(name, value)
+    table.add_row("jobs", f"{len(ends)}")
+    table.add_row("  executed", f"{sources['executed']}")
+    table.add_row("  joined", f"{sources['joined']}  the same circuit was running")
+    table.add_row("  cached", f"{sources['cached']}  a fresh result was known")
+    table.add_row("circuits bought", f"{circuits}")
+    table.add_row("batches", f"{batches}  {circuits / batches:.1f} of at most {most} circuits in each")
+    table.add_row("IonQ requests", f"{bought['requests']}")
+    table.add_row("TCP connections", f"{connections}")
+    table.add_row("latency", f"p50 {statistics.median(seconds):.2f} s, p95 {p95:.2f} s")
+    table.add_row("farthest counts", f"{worst}: {far[0]:.3f} from exact, {SHOTS} shots explain {far[1]:.3f}")
     return table
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from celery.result import AsyncResult
+from pydantic import SecretStr
 from qiskit import QuantumCircuit
 
 from conditions import free_port
@@ -20,6 +21,7 @@ from qstore.state.claims import Claims
 from qstore.state.connection import Connection
 from qstore.state.keys import Keys
 from qstore.submission import Caller, Submission
+from workers.payload import payload
 
 pytestmark = pytest.mark.usefixtures("redis_server")
 
@@ -87,7 +89,6 @@ def test_a_refused_batch_fails_its_jobs_in_ionq_s_words_and_is_not_sent_again(
 
 
 def test_a_wrong_key_fails_with_a_clear_error(producer: Producer, replica: Callable[..., Any], stand_in: Any) -> None:
-    from pydantic import SecretStr  # noqa: PLC0415 - only here
 
     results = producer.submit(1)
     replica(stand_in.url, ionq_api_key=SecretStr("wrong")).turn_until(all_over(producer, results), "the failure")
@@ -141,7 +142,6 @@ def test_a_job_that_ionq_took_unheard_is_found_again_and_not_bought_twice(
     batch, _ = batches.take(Group("simulator", 50))
     assert batch is not None
     before = stand_in.stats()["circuits_accepted"]
-    from workers.payload import payload  # noqa: PLC0415 - only here
 
     # a worker that dies right after the request: IonQ has the job, and nobody remembers its id
     begun = batches.begin(batch)
