@@ -70,6 +70,10 @@ class UnknownNoiseModelError(InvalidOptionError):
     """There is no noise model of that name."""
 
 
+class InvalidSettingError(QstoreError, ValueError):
+    """A setting has a value it cannot have."""
+
+
 # -- what passes --------------------------------------------------------------------------------------------
 
 
@@ -81,8 +85,44 @@ class StoreUnavailableError(TransientError):
     """Redis does not answer."""
 
 
+class QueueFull(TransientError):  # noqa: N818 - the standard library's word
+    """As many jobs wait as may (`QSTORE_MAX_QUEUED_JOBS`). Nothing was queued."""
+
+
+class PoolTimeout(TransientError):  # noqa: N818 - psycopg_pool's word
+    """No member of the pool became free in time."""
+
+
+class TooManyRequests(TransientError):  # noqa: N818 - psycopg_pool's word
+    """As many threads wait for the pool as may."""
+
+
+class PoolClosed(QstoreError):  # noqa: N818 - psycopg_pool's word
+    """The pool is closed, or not open yet."""
+
+
+class BreakerOpen(TransientError):  # noqa: N818 - the field's word
+    """The circuit breaker is open: nothing was sent.
+
+    Args:
+        message: Which breaker.
+        retry_after: Seconds until it is worth trying again.
+    """
+
+    def __init__(self, message: str, retry_after: float) -> None:
+        super().__init__(message, retry_after)
+        self.retry_after = retry_after
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
 class IonQUnavailableError(TransientError):
     """IonQ could not be reached; the request was certainly not accepted."""
+
+
+class IonQUnauthorizedError(TransientError):
+    """IonQ does not accept the API key (401, 403); the request was certainly not accepted."""
 
 
 class IonQThrottledError(TransientError):
@@ -130,6 +170,10 @@ class IonQJobFailedError(JobFailedError):
 
 class IonQJobCanceledError(JobFailedError):
     """The job was canceled at IonQ."""
+
+
+class JobTimeoutError(JobFailedError):
+    """The job took longer at IonQ than `QSTORE_JOB_TIMEOUT_SIMULATOR` or `QSTORE_JOB_TIMEOUT_QPU` allows."""
 
 
 class InvalidResultError(JobFailedError):

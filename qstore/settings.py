@@ -32,14 +32,34 @@ class Settings(BaseSettings):
     )
     ionq_connect_timeout: float = Field(5.0, gt=0, description="Seconds to connect to IonQ.")
     ionq_read_timeout: float = Field(30.0, gt=0, description="Seconds to wait for IonQ's answer.")
-    ionq_max_connections: int = Field(4, ge=1, description="Keep-alive connections to IonQ, a replica.")
-
     ionq_list_lag: float = Field(5.0, ge=0, description="Seconds until IonQ's job list surely shows a job.")
+
+    ionq_pool_min_size: int = Field(0, ge=0, description="Sessions with IonQ a replica keeps open, idle or not.")
+    ionq_pool_max_size: int = Field(4, ge=1, description="Sessions, each one TCP connection, a replica has at most.")
+    ionq_pool_timeout: float = Field(30.0, gt=0, description="Seconds to wait for a free session.")
+    ionq_pool_max_waiting: int = Field(0, ge=0, description="Threads that may wait for one; 0: any number.")
+    ionq_pool_max_lifetime: float = Field(3600.0, gt=0, description="Seconds after which a session is replaced.")
+    ionq_pool_max_idle: float = Field(60.0, gt=0, description="Seconds after which an unused session is closed.")
+    ionq_pool_max_uses: int = Field(0, ge=0, description="Requests after which a session is replaced; 0: never.")
 
     poll_floor: float = Field(0.2, gt=0, description="Shortest pause between two looks at a job, seconds.")
     poll_ceiling: float = Field(30.0, gt=0, description="Longest pause between two looks, seconds.")
+    job_timeout_simulator: float = Field(600.0, gt=0, description="Seconds IonQ's simulator may take over a job.")
+    job_timeout_qpu: float = Field(604_800.0, gt=0, description="Seconds a machine may take, its queue included.")
+
     max_retries: int = Field(3, ge=0, description="Times a batch that IonQ did not take is offered again.")
     retry_backoff: float = Field(1.0, gt=0, description="First pause before that, doubling, seconds.")
+    retry_timeout: float = Field(600.0, gt=0, description="Seconds after its first failure in which it still is.")
+
+    failure_threshold: int = Field(5, ge=1, description="Failures within `failure_window` that open a breaker.")
+    failure_window: float = Field(60.0, gt=0, description="Seconds a failure counts.")
+    recovery_timeout: float = Field(60.0, gt=0, description="Seconds an open breaker waits before it probes.")
+
+    max_concurrent_jobs: int = Field(10, ge=1, description="IonQ jobs in flight, of all replicas.")
+    max_queued_jobs: int = Field(100_000, ge=1, description="Jobs that may wait for counts; past it: QueueFull.")
+    queue_timeout: float = Field(0.0, ge=0, description="Seconds `delay()` waits for room before it says so.")
+
+    fail_point: str = Field("", description="For chaos tests: where this replica dies or freezes; empty: nowhere.")
 
     @model_validator(mode="after")
     def _outlast_requests(self) -> Self:

@@ -43,9 +43,9 @@ class Resources:
             settings.ionq_api_key.get_secret_value(),
             connect_timeout=settings.ionq_connect_timeout,
             read_timeout=settings.ionq_read_timeout,
-            max_connections=settings.ionq_max_connections,
+            max_connections=settings.ionq_pool_max_size,
         )
-        self._errands = Errands(settings.ionq_max_connections)
+        self._errands = Errands(settings.ionq_pool_max_size)
         self._announcer = Announcer(app, hostname)
         ledger = Ledger(self._connection, keys, settings.lease, settings.result_ttl)
         batches = Batches(self._connection, keys, settings.batch_size, settings.batch_timeout, settings.lease)

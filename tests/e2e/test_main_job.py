@@ -298,4 +298,4 @@ def test_ionq_is_asked_in_bulk_over_kept_connections(sandbox: Sandbox, bought: B
     assert seen["jobs_accepted"] == 20
     # a batch is sent, described and read in three requests; looks are shared, far fewer than one a batch
     assert seen["requests"] <= 3 * 20 + 15
-    assert sandbox.stats()["connections"] <= 2 * settings.ionq_max_connections + 5
+    assert sandbox.stats()["connections"] <= 2 * settings.ionq_pool_max_size + 5
