@@ -62,6 +62,18 @@ class Entries:
         before, after = self._queued
         return Entry(self._key(job_id), before + json.dumps(job_id) + after, self._expires)
 
+    def retrying(self, job_id: str, error: Exception, retries: int) -> Entry:
+        """The entry of a job that is offered to IonQ again, for a script to write: Celery's RETRY.
+
+        Args:
+            job_id: The job.
+            error: Why.
+            retries: How often by now; Celery's `AsyncResult.retries`.
+        """
+        told = self._app.backend.prepare_exception(error)
+        meta = {**self._meta(states.RETRY), "task_id": job_id, "result": told, "retries": retries}
+        return Entry(self._key(job_id), self._encode(meta), self._expires)
+
     def write_queued(self, entry: Entry) -> None:
         """Write the entry of a job that waits as a Celery message.
 

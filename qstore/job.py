@@ -114,6 +114,7 @@ class Group:
         noise_seed: Seed of a noisy simulation.
         debiasing: IonQ's error mitigation.
         solo: The run that must travel alone, by its id; empty where circuits share a job.
+        half: Which half of a batch that IonQ refused, so that its circuits do not meet the others again.
     """
 
     backend: str
@@ -122,6 +123,7 @@ class Group:
     noise_seed: int | None = None
     debiasing: bool | None = None
     solo: str = ""
+    half: str = ""
 
     def to_json(self) -> str:
         """Canonical JSON: equal groups give equal text."""
@@ -188,6 +190,8 @@ class Batch:
         created_at: Epoch seconds.
         submitted_at: Epoch seconds, once known.
         looks: How often IonQ was asked about it.
+        epoch: Of the breaker's permit to send it.
+        begun: Whether its request may be on the way.
     """
 
     batch_id: str
@@ -200,3 +204,5 @@ class Batch:
     created_at: float = 0.0
     submitted_at: float = 0.0
     looks: int = 0
+    epoch: int = 0
+    begun: bool = False

@@ -61,13 +61,19 @@ class Settings(BaseSettings):
 
     fail_point: str = Field("", description="For chaos tests: where this replica dies or freezes; empty: nowhere.")
 
+    @property
+    def after_sending(self) -> float:
+        """Seconds at most from the first byte of a request until IonQ's job list surely shows what came of it."""
+        return 2 * self.ionq_read_timeout + self.ionq_list_lag
+
     @model_validator(mode="after")
     def _outlast_requests(self) -> Self:
         """A lease that ran out while its request was under way could let another replica buy the batch again."""
-        request = self.ionq_connect_timeout + 3 * self.ionq_read_timeout  # a free connection, sending, the answer
-        if self.lease <= request + self.ionq_list_lag:
+        request = self.ionq_pool_timeout + self.ionq_connect_timeout + self.after_sending
+        if self.lease <= request:
             raise ValueError(
-                f"QSTORE_LEASE must be longer than one request to IonQ can take, {request + self.ionq_list_lag:g} s: "
-                "QSTORE_IONQ_CONNECT_TIMEOUT, three times QSTORE_IONQ_READ_TIMEOUT, and QSTORE_IONQ_LIST_LAG."
+                f"QSTORE_LEASE must be longer than one request to IonQ can take, {request:g} s: "
+                "QSTORE_IONQ_POOL_TIMEOUT, QSTORE_IONQ_CONNECT_TIMEOUT, two times QSTORE_IONQ_READ_TIMEOUT, and "
+                "QSTORE_IONQ_LIST_LAG."
             )
         return self

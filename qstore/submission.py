@@ -13,10 +13,12 @@ from qstore.circuits.codec import decode
 from qstore.circuits.compiler import MAX_GATES, MAX_WIRE_BYTES, Compiler, check_fit
 from qstore.circuits.targets import find_backend
 from qstore.entries import Entries, Finish
-from qstore.errors import InvalidJobError, UnsupportedCircuitError
+from qstore.errors import InvalidJobError, QueueFull, UnsupportedCircuitError
 from qstore.job import Group, Job, Options, Run
 from qstore.result import Outcome, Result, read
 from qstore.state.claims import Answer, Ask, Claims
+
+_ROOM = 0.05  # seconds between two looks for room
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +49,13 @@ class Submitted:
         job_id: The Celery task id.
         result: The answer, where the cache knew it.
         full: The group to ring for, where a batch can leave at once.
-        error: Why it was not queued after all: the circuit does not compile.
+        error: Why it was not queued after all: the circuit does not compile, or as many jobs wait as may.
     """
 
     job_id: str
     result: Result | None = None
     full: Group | None = None
-    error: InvalidJobError | None = None
+    error: InvalidJobError | QueueFull | None = None
 
 
 class Submission:
@@ -64,13 +66,17 @@ class Submission:
         compiler: To IonQ's gates.
         entries: Celery's result backend.
         batch_size: Circuits in one IonQ job; bounds how heavy one may be.
+        queue_timeout: Seconds to wait for room where as many jobs wait as may.
     """
 
-    def __init__(self, claims: Claims, compiler: Compiler, entries: Entries, batch_size: int) -> None:
+    def __init__(
+        self, claims: Claims, compiler: Compiler, entries: Entries, batch_size: int, queue_timeout: float = 0.0
+    ) -> None:
         self._claims = claims
         self._compiler = compiler
         self._entries = entries
         self._batch_size = batch_size
+        self._queue_timeout = queue_timeout
 
     def prepare(self, caller: Caller, circuit: object, options: Options) -> Prepared:
         """Check a job, and name what it asks for. Touches nothing outside this process.
@@ -107,14 +113,15 @@ class Submission:
         """Answer from the cache, join what is running, and queue the rest, in two Redis trips at most.
 
         Circuits that need compiling are looked for first, in a trip of their own; those that need none bring their
-        run along and are claimed at once. A circuit that does not compile ends with its error, and is not queued.
+        run along and are claimed at once. A circuit that does not compile ends with its error, and is not queued; so
+        does one for which there is no room within `queue_timeout`.
 
         Raises:
             StoreUnavailableError: Redis does not answer.
         """
         runs = {index: run for index, job in enumerate(jobs) if (run := self._run_if_ready(job))}
         unready = [index for index in range(len(jobs)) if index not in runs]
-        looked = self._claims.ask([(jobs[index].ask, None) for index in unready])
+        looked = self._ask([(jobs[index].ask, None) for index in unready])
         answers = {index: answer for index, answer in zip(unready, looked, strict=True) if answer.kind != "miss"}
         errors: dict[int, InvalidJobError] = {}
         for index in unready:
@@ -123,13 +130,25 @@ class Submission:
                     runs[index] = self._compile(jobs[index])
                 except InvalidJobError as error:
                     errors[index] = error
-        claimed = self._claims.ask([(jobs[index].ask, run) for index, run in runs.items()])
+        claimed = self._ask([(jobs[index].ask, run) for index, run in runs.items()])
         answers |= zip(runs, claimed, strict=True)
         submitted = [self._submitted(job, answers.get(index), errors.get(index)) for index, job in enumerate(jobs)]
         self._finish_hits(jobs, submitted)
         return submitted
 
-    def fail(self, job_id: str, error: InvalidJobError) -> None:
+    def _ask(self, asks: Sequence[tuple[Ask, Run | None]]) -> list[Answer]:
+        """Ask, and again for those that find no room, until there is some or `queue_timeout` has passed."""
+        answers = self._claims.ask(asks)
+        deadline = time.monotonic() + self._queue_timeout
+        while (full := [index for index, each in enumerate(answers) if each.kind == "full"]) and (
+            left := deadline - time.monotonic()
+        ) > 0:
+            time.sleep(min(left, _ROOM))
+            for index, answer in zip(full, self._claims.ask([asks[index] for index in full]), strict=True):
+                answers[index] = answer
+        return answers
+
+    def fail(self, job_id: str, error: InvalidJobError | QueueFull) -> None:
         """End a job that was not queued with its error.
 
         Raises:
@@ -185,6 +204,10 @@ class Submission:
         job_id = job.ask.job.job_id
         if answer is None:
             return Submitted(job_id, error=error)
+        if answer.kind == "full":
+            return Submitted(
+                job_id, error=QueueFull("As many jobs wait as may: try later, or raise QSTORE_MAX_QUEUED_JOBS.")
+            )
         if answer.kind == "hit":
             return Submitted(job_id, result=read(Outcome.from_json(answer.outcome), job.ask.job, "cached"))
         return Submitted(job_id, full=answer.full)

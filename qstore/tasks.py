@@ -27,6 +27,7 @@ from qstore.circuits.compiler import Compiler
 from qstore.entries import Entries
 from qstore.errors import InvalidJobError, QstoreError, StoreUnavailableError
 from qstore.options import parse_options
+from qstore.state.budget import Budget
 from qstore.state.claims import Claims
 from qstore.state.connection import Connection
 from qstore.state.keys import Keys
@@ -45,9 +46,11 @@ logger = logging.getLogger(__name__)
 def door() -> tuple[Submission, Claims]:
     """The producer's pipeline, built on first use, once per process."""
     connection = Connection(settings.redis_url, settings.redis_timeout)
-    claims = Claims(connection, Keys(settings.key_prefix), settings.batch_size, settings.batch_timeout)
+    keys = Keys(settings.key_prefix)
+    budget = Budget(connection, keys, settings.max_queued_jobs)
+    claims = Claims(connection, keys, budget, settings.batch_size, settings.batch_timeout)
     entries = Entries(app, connection)
-    return Submission(claims, Compiler(), entries, settings.batch_size), claims
+    return Submission(claims, Compiler(), entries, settings.batch_size, settings.queue_timeout), claims
 
 
 def ring_for(submitted: Iterable[Submitted]) -> None:
@@ -103,6 +106,7 @@ class SubmitCircuit(Task):  # type: ignore[misc]  # Celery has no types
 
     Raises:
         InvalidJobError: The job cannot run as asked: at the call, or as FAILURE of a job that came as a message.
+        QueueFull: As many jobs wait as may, `QSTORE_MAX_QUEUED_JOBS`; raised after `QSTORE_QUEUE_TIMEOUT`.
         StoreUnavailableError: Redis does not answer, within a second.
     """
 
@@ -124,6 +128,7 @@ class SubmitCircuit(Task):  # type: ignore[misc]  # Celery has no types
 
         Raises:
             InvalidJobError: The job cannot run as asked; nothing was queued.
+            QueueFull: As many jobs wait as may; nothing was queued.
             StoreUnavailableError: Redis does not answer.
         """
         if (options.get("headers") or {}).get(WAKE):
@@ -207,7 +212,8 @@ def submit_circuits(circuits: Iterable[object], **options: Any) -> ResultSet:
         **options: As `submit_circuit` takes them, for all.
 
     Returns:
-        A Celery `ResultSet`, in the order of the circuits. A circuit that turns out not to compile fails alone.
+        A Celery `ResultSet`, in the order of the circuits. A circuit that turns out not to compile fails alone, and so
+        does one for which the queue has no room (`QueueFull`).
 
     Raises:
         InvalidJobError: A circuit cannot run as asked; its number is named, and nothing was queued.

@@ -7,8 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from qstore.job import Batch, Group, Job, Run
-from qstore.state.connection import Connection, translated
+from qstore.state.breaker import Breakers
+from qstore.state.claims import Entry
+from qstore.state.connection import Argument, Connection, translated
 from qstore.state.keys import Keys
+from qstore.state.slots import Slots
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,44 +27,93 @@ class Loaded:
     attempts: int
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What came of asking for a batch.
+
+    Attributes:
+        batch: The batch; None where none may leave now.
+        more: Whether another full one waits.
+        busy: Whether one only waits for another to get out of its way, which may be soon.
+    """
+
+    batch: Batch | None = None
+    more: bool = False
+    busy: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Offers:
+    """How often runs that IonQ did not take are offered again.
+
+    Attributes:
+        max_retries: Times.
+        retry_timeout: Seconds of pauses, added up.
+    """
+
+    max_retries: int = 3
+    retry_timeout: float = 600.0
+
+
 class Batches:
     """Takes batches from groups.
 
     Args:
         connection: To Redis.
         keys: Key names.
+        slots: How many batches may be in flight.
+        breakers: Which backends may be sent to.
+        offers: How often runs may come back.
         batch_size: Circuits in one IonQ job.
         batch_timeout: Seconds a partial batch waits for company.
         lease: Seconds until a taken batch is another replica's.
     """
 
-    def __init__(self, connection: Connection, keys: Keys, batch_size: int, batch_timeout: float, lease: float) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        keys: Keys,
+        slots: Slots,
+        breakers: Breakers,
+        offers: Offers,
+        *,
+        batch_size: int,
+        batch_timeout: float,
+        lease: float,
+    ) -> None:
         self._connection = connection
         self._keys = keys
+        self._slots = slots
+        self._breakers = breakers
+        self._offers = offers
         self._batch_size = batch_size
         self._batch_timeout = round(batch_timeout * 1000)
         self._lease = round(lease * 1000)
 
-    def take(self, group: Group) -> tuple[Batch | None, bool]:
-        """Move waiting runs into a new batch record with an intent and a nonce.
-
-        Returns:
-            The batch, or None where no batch may leave yet; and whether another full one waits.
+    def take(self, group: Group) -> Taken:
+        """Move waiting runs into a new batch record with an intent, a nonce, a slot and a permit.
 
         Raises:
             StoreUnavailableError: Redis does not answer.
         """
-        keys, name = self._keys, group.to_json()
+        keys, slots, breaker, name = self._keys, self._slots, self._breakers.submit(group.backend), group.to_json()
         batch_id = secrets.token_hex(8)
         nonce = secrets.token_hex(12)
-        taken = self._connection.call(
+        size = 1 if group.solo else self._batch_size
+        answer, *taken = self._connection.call(
             "take",
-            [keys.pending(name), keys.groups, keys.batch(batch_id), keys.due],
-            [name, 1 if group.solo else self._batch_size, self._batch_timeout, batch_id, nonce, self._lease],
+            [
+                *(keys.pending(name), keys.groups, keys.batch(batch_id), keys.due),
+                *(slots.key, keys.hold(name), *breaker.keys),
+            ],
+            [
+                *(name, size, self._batch_timeout, batch_id, nonce, self._lease),
+                *(slots.limit, slots.expiry, *breaker.rules.arguments),
+            ],
         )
-        if not taken:
-            return None, False
-        run_ids, lease, now, more = taken
+        if answer != b"taken":
+            return Taken(busy=answer == b"busy")
+        run_ids, lease, now, epoch, more = taken
         batch = Batch(
             batch_id=batch_id,
             nonce=nonce,
@@ -70,8 +122,9 @@ class Batches:
             state="intent",
             lease=lease.decode(),
             created_at=int(now) / 1000,
+            epoch=epoch,
         )
-        return batch, bool(more)
+        return Taken(batch, more=bool(more))
 
     def begin(self, batch: Batch) -> tuple[Batch, list[Loaded]] | None:
         """Make ready to send a batch: with a whole lease before it, and its circuits.
@@ -82,13 +135,13 @@ class Batches:
         Raises:
             StoreUnavailableError: Redis does not answer.
         """
-        keys = [self._keys.due, *(self._keys.run(run_id) for run_id in batch.run_ids)]
+        keys = [self._keys.batch(batch.batch_id), self._keys.due, *self._runs(batch)]
         begun = self._connection.call("begin", keys, [batch.batch_id, batch.lease, self._lease])
         if not begun:
             return None
         lease, runs = begun
         loaded = [Loaded(Run.from_fields(head, wire), int(attempts or 0)) for head, wire, attempts in runs]
-        return replace(batch, lease=lease.decode()), loaded
+        return replace(batch, lease=lease.decode(), begun=True), loaded
 
     def load(self, batch: Batch) -> list[Loaded]:
         """Read the runs of a batch, in its order, without the wires.
@@ -96,7 +149,7 @@ class Batches:
         Raises:
             StoreUnavailableError: Redis does not answer.
         """
-        runs = self._connection.call("load", [self._keys.run(run_id) for run_id in batch.run_ids], [])
+        runs = self._connection.call("load", self._runs(batch), [])
         return [Loaded(Run.from_fields(head, b""), int(attempts or 0)) for head, attempts in runs]
 
     def waiting(self, batch: Batch) -> list[list[Job]]:
@@ -111,24 +164,58 @@ class Batches:
         with translated():
             return [[Job.from_json(job) for job in jobs] for jobs in pipe.execute()]
 
-    def put_back(self, batch: Batch, pause: float) -> bool:
+    def put_back(self, batch: Batch, pause: float, *, blame: bool, entries: Sequence[Entry] = ()) -> str:
         """Return the runs of a batch that IonQ certainly did not take to the head of their group.
 
         Args:
             batch: The batch.
             pause: Seconds until they may leave again.
+            blame: Whether this counts among the times they may be offered; never while the breaker is not closed.
+            entries: What the jobs that wait for them say from then on.
 
         Returns:
-            Whether the batch was still the caller's.
+            `returned`; `lost` where the batch is no longer the caller's; `exhausted` where they were offered often
+            enough, and nothing was done.
 
         Raises:
             StoreUnavailableError: Redis does not answer.
         """
-        keys, name = self._keys, batch.group.to_json()
-        runs: Sequence[str] = [keys.run(run_id) for run_id in batch.run_ids]
-        returned = self._connection.call(
+        keys, name, breaker = self._keys, batch.group.to_json(), self._breakers.submit(batch.group.backend)
+        args: list[Argument] = [batch.batch_id, batch.lease, name, round(pause * 1000), int(blame)]
+        args += [self._offers.max_retries, round(self._offers.retry_timeout * 1000)]
+        args += [entries[0].expires if entries else 0, *(entry.value for entry in entries)]
+        answer = self._connection.call(
             "put_back",
-            [keys.batch(batch.batch_id), keys.due, keys.pending(name), keys.groups, *runs],
-            [batch.batch_id, batch.lease, name, round(pause * 1000)],
+            [
+                *(keys.batch(batch.batch_id), keys.due, keys.pending(name), keys.groups),
+                *(self._slots.key, keys.hold(name), breaker.keys[0]),
+                *self._runs(batch),
+                *(entry.key for entry in entries),
+            ],
+            args,
         )
-        return bool(returned)
+        return ("lost", "returned", "exhausted")[answer]
+
+    def split(self, batch: Batch) -> tuple[Group, Group] | None:
+        """Make each half of a batch a group of its own, which may leave at once.
+
+        Returns:
+            The groups; None where the batch is no longer the caller's.
+
+        Raises:
+            StoreUnavailableError: Redis does not answer.
+        """
+        keys = self._keys
+        first, second = (replace(batch.group, half=f"{batch.batch_id}.{number}") for number in (1, 2))
+        split = self._connection.call(
+            "split",
+            [
+                *(keys.batch(batch.batch_id), keys.due, keys.groups, self._slots.key),
+                *(keys.pending(half.to_json()) for half in (first, second)),
+            ],
+            [batch.batch_id, batch.lease, first.to_json(), second.to_json()],
+        )
+        return (first, second) if split else None
+
+    def _runs(self, batch: Batch) -> list[str]:
+        return [self._keys.run(run_id) for run_id in batch.run_ids]

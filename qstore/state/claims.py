@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any, Literal, cast
 
 from qstore.job import Group, Job, Run
+from qstore.state.budget import Budget
 from qstore.state.connection import Call, Connection, translated
 from qstore.state.keys import Keys
 
@@ -57,12 +58,12 @@ class Answer:
     """What became of an ask.
 
     Attributes:
-        kind: `hit`, `joined`, `miss` or `queued`.
+        kind: `hit`, `joined`, `miss`, `queued`, or `full` where as many jobs wait as may.
         outcome: JSON of the cached outcome, of a hit.
         full: What a queued run's batch shares, where that batch can leave at once; else None.
     """
 
-    kind: Literal["hit", "joined", "miss", "queued"]
+    kind: Literal["hit", "joined", "miss", "queued", "full"]
     outcome: bytes = b""
     full: Group | None = None
 
@@ -75,6 +76,8 @@ def _answer(raw: list[Any], group: Group | None) -> Answer:
             return Answer("queued", full=group if full else None)
         case [b"joined"]:
             return Answer("joined")
+        case [b"full"]:
+            return Answer("full")
         case _:
             return Answer("miss")
 
@@ -85,13 +88,17 @@ class Claims:
     Args:
         connection: To Redis.
         keys: Key names.
+        budget: Bounds how many jobs wait.
         batch_size: Circuits that fill a batch.
         batch_timeout: Seconds a partial batch waits for company.
     """
 
-    def __init__(self, connection: Connection, keys: Keys, batch_size: int, batch_timeout: float) -> None:
+    def __init__(
+        self, connection: Connection, keys: Keys, budget: Budget, batch_size: int, batch_timeout: float
+    ) -> None:
         self._connection = connection
         self._keys = keys
+        self._budget = budget
         self._batch_size = batch_size
         self._batch_timeout = round(batch_timeout * 1000)
 
@@ -112,8 +119,15 @@ class Claims:
     def _look(self, ask: Ask) -> Call:
         keys = self._keys
         return (
-            [keys.result(ask.run_id), keys.run(ask.run_id), keys.jobs(ask.run_id), ask.entry.key, keys.hits],
-            [ask.text, ask.entry.value, ask.entry.expires, 0 if ask.job.delivered else _HITS, ""],
+            [
+                keys.result(ask.run_id),
+                keys.run(ask.run_id),
+                keys.jobs(ask.run_id),
+                ask.entry.key,
+                keys.hits,
+                keys.queued,
+            ],
+            [ask.text, ask.entry.value, ask.entry.expires, 0 if ask.job.delivered else _HITS, self._budget.limit, ""],
         )
 
     def _claim(self, ask: Ask, run: Run) -> Call:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -17,6 +18,8 @@ from qstore.errors import StoreUnavailableError
 
 if TYPE_CHECKING:
     from redis.client import Pipeline
+
+_INCLUDE = re.compile(r"^-- include (\w+)$", re.MULTILINE)
 
 Argument = str | bytes | int | float
 Call = tuple[Sequence[str], Sequence[Argument]]  # KEYS and ARGV of one script
@@ -39,7 +42,12 @@ def translated() -> Iterator[None]:
 
 @cache
 def _source(name: str) -> str:
-    return files("qstore.state").joinpath("lua", f"{name}.lua").read_text(encoding="utf-8")
+    """A script, each of its `-- include <name>` lines replaced by that file of `lua/include/`."""
+    return _INCLUDE.sub(lambda line: _file("include", line[1]), _file(name))
+
+
+def _file(*path: str) -> str:
+    return files("qstore.state").joinpath("lua", *path[:-1], f"{path[-1]}.lua").read_text(encoding="utf-8")
 
 
 class Connection:
@@ -105,6 +113,35 @@ class Connection:
         for keys, args in calls:
             pipe.evalsha(digest, len(keys), *keys, *args)
         return list(pipe.execute(raise_on_error=False))
+
+    def hash_field(self, key: str, field: str) -> str:
+        """A field of a hash, empty where there is none.
+
+        Raises:
+            StoreUnavailableError: Redis does not answer.
+        """
+        with translated():
+            value = self.client.hget(key, field)
+        return value.decode() if isinstance(value, bytes) else ""
+
+    def set_size(self, key: str) -> int:
+        """Members of a sorted set.
+
+        Raises:
+            StoreUnavailableError: Redis does not answer.
+        """
+        with translated():
+            return int(self.client.zcard(key))
+
+    def number(self, key: str) -> int:
+        """A counter, 0 where there is none.
+
+        Raises:
+            StoreUnavailableError: Redis does not answer.
+        """
+        with translated():
+            value = self.client.get(key)
+        return int(value) if isinstance(value, bytes) else 0
 
     def pipeline(self) -> Pipeline:
         """Commands sent in one trip, without a transaction."""

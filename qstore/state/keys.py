@@ -31,13 +31,43 @@ class Keys:
         """List: jobs answered from the result cache that Flower has not been told of."""
         return f"{self.prefix}hits"
 
+    @property
+    def queued(self) -> str:
+        """String: how many jobs wait for counts."""
+        return f"{self.prefix}queued"
+
+    def slots(self, account: str) -> str:
+        """Sorted set: batches in flight, by when they are forgotten (epoch milliseconds).
+
+        Args:
+            account: Stands for the API key.
+        """
+        return f"{self.prefix}slots:{account}"
+
+    def breaker(self, name: str) -> tuple[str, str, str]:
+        """Hash, sorted set, sorted set: a breaker's record, permits at stake, recent failures.
+
+        Args:
+            name: What it breaks.
+        """
+        stem = f"{self.prefix}breaker:{name}"
+        return stem, f"{stem}:stake", f"{stem}:failures"
+
+    def hold(self, group: str) -> str:
+        """String: there while a group waits before it is offered again.
+
+        Args:
+            group: The group's canonical JSON.
+        """
+        return f"{self.prefix}hold:{_digest(group)}"
+
     def pending(self, group: str) -> str:
         """List: run ids of a group that wait for a batch, oldest first.
 
         Args:
             group: The group's canonical JSON.
         """
-        return f"{self.prefix}pending:{hashlib.sha256(group.encode()).hexdigest()[:24]}"
+        return f"{self.prefix}pending:{_digest(group)}"
 
     def result(self, run_id: str) -> str:
         """String: the outcome of a run, while fresh."""
@@ -58,3 +88,7 @@ class Keys:
     def woken(self, job_id: str) -> str:
         """String: the answer a woken job finds at its second delivery."""
         return f"{self.prefix}woken:{job_id}"
+
+
+def _digest(group: str) -> str:
+    return hashlib.sha256(group.encode()).hexdigest()[:24]

@@ -11,8 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from qstore.job import Batch, Group, Job
+from qstore.state.breaker import Breakers
 from qstore.state.connection import Argument, Connection, translated
 from qstore.state.keys import Keys
+from qstore.state.slots import Slots
 
 _HITS = 500  # told to Flower in one turn
 
@@ -64,18 +66,31 @@ class Ledger:
     Args:
         connection: To Redis.
         keys: Key names.
+        slots: Renewed with every look, given back at the end.
+        breakers: Told of what IonQ took.
         lease: Seconds until a claimed record is another replica's.
         result_ttl: Seconds a result answers later askers.
     """
 
-    def __init__(self, connection: Connection, keys: Keys, lease: float, result_ttl: float) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        keys: Keys,
+        slots: Slots,
+        breakers: Breakers,
+        *,
+        lease: float,
+        result_ttl: float,
+    ) -> None:
         self._connection = connection
         self._keys = keys
+        self._slots = slots
+        self._breakers = breakers
         self._lease = round(lease * 1000)
         self._result_ttl = round(result_ttl * 1000)
 
     def submitted(self, batch: Batch, remote_id: str, pause: float) -> bool:
-        """Remember IonQ's job and when to look first.
+        """Remember IonQ's job and when to look first, whoever holds the lease.
 
         Args:
             batch: The batch, as taken.
@@ -83,13 +98,19 @@ class Ledger:
             pause: Seconds until the first look.
 
         Returns:
-            False where the record is no longer the caller's.
+            False where the batch is no more: its circuits went back, and IonQ's job is nobody's.
 
         Raises:
             StoreUnavailableError: Redis does not answer.
         """
-        args: list[Argument] = [batch.batch_id, batch.lease, remote_id, round(pause * 1000)]
-        return bool(self._connection.call("submitted", self._record(batch), args))
+        breaker = self._breakers.submit(batch.group.backend)
+        stands, turned = self._connection.call(
+            "submitted",
+            [*self._record(batch), *breaker.keys],
+            [batch.batch_id, remote_id, round(pause * 1000), self._slots.expiry, batch.epoch],
+        )
+        breaker.note(turned.decode())
+        return bool(stands)
 
     def tick(self, limit: int) -> Tick:
         """Claim what is due.
@@ -125,7 +146,7 @@ class Ledger:
             StoreUnavailableError: Redis does not answer.
         """
         told = json.dumps(list(announced)) if announced else ""
-        args: list[Argument] = [batch.batch_id, batch.lease, round(pause * 1000), told]
+        args: list[Argument] = [batch.batch_id, batch.lease, round(pause * 1000), self._slots.expiry, told]
         return bool(self._connection.call("postpone", self._record(batch), args))
 
     def settle(self, batch: Batch, outcomes: Sequence[tuple[str, bool]]) -> list[Settled] | None:
@@ -141,7 +162,7 @@ class Ledger:
         Raises:
             StoreUnavailableError: Redis does not answer.
         """
-        keys = self._record(batch)
+        keys = [*self._record(batch), self._keys.queued]
         args: list[Argument] = [batch.batch_id, batch.lease]
         for run_id, (outcome, cacheable) in zip(batch.run_ids, outcomes, strict=True):
             keys += [self._keys.result(run_id), self._keys.run(run_id), self._keys.jobs(run_id)]
@@ -177,12 +198,15 @@ class Ledger:
             pipe.execute()
 
     def _record(self, batch: Batch) -> list[str]:
-        return [self._keys.batch(batch.batch_id), self._keys.due]
+        return [self._keys.batch(batch.batch_id), self._keys.due, self._slots.key]
 
     def _read(self, batch_ids: Sequence[str], lease: str) -> tuple[Batch, ...]:
         if not batch_ids:
             return ()
-        fields = ("state", "nonce", "group", "runs", "remote_id", "created_at", "submitted_at", "looks")
+        fields = (
+            *("state", "nonce", "group", "runs", "remote_id"),
+            *("created_at", "submitted_at", "looks", "epoch", "begun"),
+        )
         pipe = self._connection.pipeline()
         for batch_id in batch_ids:
             pipe.hmget(self._keys.batch(batch_id), fields)
@@ -200,9 +224,10 @@ class Ledger:
                 created_at=int(created_at) / 1000,
                 submitted_at=int(submitted_at or 0) / 1000,
                 looks=int(looks or 0),
+                epoch=int(epoch or 0),
+                begun=bool(begun),
             )
-            for batch_id, (state, nonce, group, runs, remote_id, created_at, submitted_at, looks) in zip(
-                batch_ids, records, strict=True
-            )
+            for batch_id, record in zip(batch_ids, records, strict=True)
+            for state, nonce, group, runs, remote_id, created_at, submitted_at, looks, epoch, begun in [record]
             if state
         )

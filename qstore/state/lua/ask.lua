@@ -6,20 +6,24 @@
 --      3 jobs     list: jobs waiting for the run
 --      4 entry    string: the job's entry in Celery's result backend
 --      5 hits     list: jobs answered from the cache that Flower has not been told of
---      6 pending  list: run ids of the group
---      7 groups   sorted set: groups by when a partial batch may leave
+--      6 queued   string: jobs that wait for counts
+--      7 pending  list: run ids of the group
+--      8 groups   sorted set: groups by when a partial batch may leave
 -- ARGV 1 job            JSON of the job
 --      2 entry          what the entry says of a queued job
 --      3 entry expiry   seconds
 --      4 hits kept      jobs at most, 0 where a worker tells Flower itself
---      5 run id         empty to look only; what follows is then missing, as are KEYS 6 and 7
---      6 head           JSON of the run
---      7 wire           the circuit as IonQ reads it
---      8 group          canonical JSON of the group
---      9 batch size     circuits
---     10 batch timeout  milliseconds
--- Returns {"hit", outcome} | {"joined"} | {"miss"} (it only looked, and wrote nothing) | {"queued", full}, full = 1
--- where a batch can leave at once, else 0.
+--      5 queued         jobs that may wait at most
+--      6 run id         empty to look only; what follows is then missing, as are KEYS 7 and 8
+--      7 head           JSON of the run
+--      8 wire           the circuit as IonQ reads it
+--      9 group          canonical JSON of the group
+--     10 batch size     circuits
+--     11 batch timeout  milliseconds
+-- Returns {"hit", outcome} | {"joined"} | {"miss"} (it only looked, and wrote nothing) | {"full"} (as many wait as may,
+-- and it wrote nothing) | {"queued", full}, full = 1 where a batch can leave at once, else 0.
+--
+-- include clock
 
 local outcome = redis.call('GET', KEYS[1])
 if outcome then
@@ -31,20 +35,22 @@ if outcome then
   return {'hit', outcome}
 end
 local running = redis.call('EXISTS', KEYS[2]) == 1
-if ARGV[5] == '' and not running then
+if ARGV[6] == '' and not running then
   return {'miss'}
 end
+if tonumber(redis.call('GET', KEYS[6]) or 0) >= tonumber(ARGV[5]) then
+  return {'full'}
+end
+redis.call('INCR', KEYS[6])
 redis.call('RPUSH', KEYS[3], ARGV[1])
 redis.call('SET', KEYS[4], ARGV[2], 'EX', ARGV[3])
 if running then
   return {'joined'}
 end
-redis.call('HSET', KEYS[2], 'head', ARGV[6], 'wire', ARGV[7])
-local waiting = redis.call('RPUSH', KEYS[6], ARGV[5])
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-redis.call('ZADD', KEYS[7], 'NX', string.format('%.0f', now + ARGV[10]), ARGV[8])
-if waiting % tonumber(ARGV[9]) == 0 or tonumber(ARGV[10]) == 0 then
+redis.call('HSET', KEYS[2], 'head', ARGV[7], 'wire', ARGV[8])
+local waiting = redis.call('RPUSH', KEYS[7], ARGV[6])
+redis.call('ZADD', KEYS[8], 'NX', instant(now + ARGV[11]), ARGV[9])
+if waiting % tonumber(ARGV[10]) == 0 or tonumber(ARGV[11]) == 0 then
   return {'queued', 1}
 end
 return {'queued', 0}

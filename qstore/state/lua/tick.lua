@@ -8,10 +8,10 @@
 --      3 hits     jobs at most
 -- Returns {lease, batch ids, groups, hits, pause}: lease is the new due time of the claimed records as text,
 -- pause the milliseconds until the next group falls due, -1 for none.
+--
+-- include clock
 
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local lease = string.format('%.0f', now + ARGV[2])
+local lease = instant(now + ARGV[2])
 local batch_ids = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, ARGV[1])
 for _, batch_id in ipairs(batch_ids) do
   redis.call('ZADD', KEYS[1], lease, batch_id)

@@ -10,69 +10,10 @@ from typing import Any
 import pytest
 
 from conditions import wait_until
-from qstore.job import Batch, Group, Job, Readout, Run
-from qstore.state.batches import Batches
-from qstore.state.claims import Ask, Claims, Entry
+from house import GROUP, OUTCOME, House
+from qstore.state.batches import Taken
 from qstore.state.connection import Connection
 from qstore.state.keys import Keys
-from qstore.state.ledger import Ledger
-
-GROUP = Group(backend="simulator", shots=100)
-LEASE = 30.0
-OUTCOME = '{"states":{"0":100}}'
-
-
-class House:
-    """The state of one test."""
-
-    def __init__(
-        self, connection: Connection, keys: Keys, *, size: int = 3, timeout: float = 60.0, lease: float = LEASE
-    ) -> None:
-        self.connection = connection
-        self.keys = keys
-        self.claims = Claims(connection, keys, size, timeout)
-        self.batches = Batches(connection, keys, size, timeout, lease)
-        self.ledger = Ledger(connection, keys, lease, result_ttl=60.0)
-
-    def ask(self, run_id: str, job_id: str) -> Ask:
-        job = Job(job_id, "bell", "bell · 2 qubits", Readout((0, 1), ((0, 1),)), memory=False, submitted_at=1.0)
-        return Ask(run_id, job, Entry(f"{self.keys.prefix}entry:{job_id}", "{}", 60))
-
-    def run(self, run_id: str, group: Group = GROUP) -> Run:
-        return Run(run_id, "f" * 64, group, "qis", b"[]", 2, 2, "bell", None)
-
-    def submit(self, run_id: str, job_id: str, group: Group = GROUP) -> tuple[str, bool]:
-        """What a producer does: look, then claim a miss. Returns how it ended, and whether to ring."""
-        ask = self.ask(run_id, job_id)
-        (answer,) = self.claims.ask([(ask, None)])
-        if answer.kind == "miss":
-            (answer,) = self.claims.ask([(ask, self.run(run_id, group))])
-        return answer.kind, answer.full is not None
-
-    def places(self, run_id: str) -> list[str]:
-        """Where a run is."""
-        client: Any = self.connection.client
-        places = ["group"] * client.lrange(self.keys.pending(GROUP.to_json()), 0, -1).count(run_id.encode())
-        for key in client.scan_iter(f"{self.keys.prefix}batch:*"):
-            state, runs = client.hmget(key, ["state", "runs"])
-            if state != b"settled" and run_id in runs.decode():
-                places.append("batch")
-        if client.exists(self.keys.result(run_id)):
-            places.append("cache")
-        return places
-
-    def take(self) -> Batch:
-        batch, _ = self.batches.take(GROUP)
-        assert batch is not None
-        return batch
-
-    def claim_due(self) -> tuple[Batch, ...]:
-        """What is due, as soon as something is."""
-        return wait_until(lambda: self.ledger.tick(25).batches)
-
-    def clear(self) -> None:
-        for key in self.connection.client.scan_iter(f"{self.keys.prefix}*"):
-            self.connection.client.delete(key)
 
 
 @pytest.fixture
@@ -126,7 +67,7 @@ def test_a_run_is_in_exactly_one_place_from_claim_to_cache(house: House) -> None
     assert house.places("r0") == ["group"]
     batch = house.take()
     assert house.places("r0") == ["batch"]
-    assert house.batches.put_back(batch, pause=0)
+    assert house.batches.put_back(batch, pause=0, blame=True) == "returned"
     assert house.places("r0") == ["group"]
     again = house.take()
     assert again.run_ids == ("r0", "r1", "r2")
@@ -144,7 +85,7 @@ def test_what_was_put_back_says_how_often(house: House) -> None:
     house.submit("r0", "j0")
     house.submit("r1", "j1")
     house.submit("r2", "j2")
-    house.batches.put_back(house.take(), pause=0)
+    house.batches.put_back(house.take(), pause=0, blame=True)
     loaded = house.batches.load(house.take())
     assert [each.attempts for each in loaded] == [1, 1, 1]
     assert [each.run.run_id for each in loaded] == ["r0", "r1", "r2"]
@@ -153,8 +94,8 @@ def test_what_was_put_back_says_how_often(house: House) -> None:
 def test_a_partial_batch_leaves_only_when_it_waited_long_enough(connection: Connection, keys: Keys) -> None:
     house = House(connection, keys, timeout=1.0)
     house.submit("r", "j")
-    assert house.batches.take(GROUP) == (None, False)
-    taken = wait_until(lambda: house.batches.take(GROUP)[0])
+    assert house.batches.take(GROUP) == Taken()
+    taken = wait_until(lambda: house.batches.take(GROUP).batch)
     assert taken is not None
     assert taken.run_ids == ("r",)
     house.clear()
@@ -163,13 +104,13 @@ def test_a_partial_batch_leaves_only_when_it_waited_long_enough(connection: Conn
 def test_whoever_takes_a_batch_hears_of_another_full_one(house: House) -> None:
     for n in range(8):
         house.submit(f"r{n}", f"j{n}")
-    assert [house.batches.take(GROUP)[1] for _ in range(3)] == [True, False, False]
+    assert [house.batches.take(GROUP).more for _ in range(3)] == [True, False, False]
 
 
 def test_a_run_that_must_travel_alone_leaves_at_once(house: House) -> None:
     solo = replace(GROUP, solo="r")
     assert house.submit("r", "j", solo) == ("queued", True)
-    batch, _ = house.batches.take(solo)
+    batch = house.batches.take(solo).batch
     assert batch is not None
     assert batch.run_ids == ("r",)
 
@@ -202,10 +143,10 @@ def test_whoever_slept_through_a_lease_changes_nothing(connection: Connection, k
     assert batch.batch_id == sleeper.batch_id
     assert batch.state == "intent"
     assert house.batches.begin(sleeper) is None
-    assert not house.ledger.submitted(sleeper, "remote", pause=0)
     assert house.ledger.settle(sleeper, [(OUTCOME, True)] * 3) is None
     assert not house.ledger.postpone(sleeper, 0)
-    assert not house.batches.put_back(sleeper, 0)
+    assert house.batches.put_back(sleeper, 0, blame=True) == "lost"
+    assert house.batches.split(sleeper) is None
     assert house.places("r0") == ["batch"]
     house.clear()
 

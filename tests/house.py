@@ -1,0 +1,95 @@
+"""The shared state of one test: what producers and replicas do to it, without Celery, Qiskit or IonQ."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from conditions import wait_until
+from qstore.job import Batch, Group, Job, Readout, Run
+from qstore.state.batches import Batches, Offers
+from qstore.state.breaker import Breakers, Rules
+from qstore.state.budget import Budget
+from qstore.state.claims import Ask, Claims, Entry
+from qstore.state.connection import Connection
+from qstore.state.keys import Keys
+from qstore.state.ledger import Ledger
+from qstore.state.slots import Slots
+
+GROUP = Group(backend="simulator", shots=100)
+LEASE = 30.0
+OUTCOME = '{"states":{"0":100}}'
+
+
+class House:
+    """The state of one test."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        keys: Keys,
+        *,
+        size: int = 3,
+        timeout: float = 60.0,
+        lease: float = LEASE,
+        max_concurrent: int = 1000,
+        max_queued: int = 1000,
+        rules: Rules | None = None,
+        offers: Offers | None = None,
+    ) -> None:
+        self.connection = connection
+        self.keys = keys
+        self.budget = Budget(connection, keys, max_queued)
+        self.slots = Slots(connection, keys, "account", max_concurrent, lease)
+        self.breakers = Breakers(connection, keys, "account", rules or Rules(failure_threshold=1000, lease=lease))
+        self.claims = Claims(connection, keys, self.budget, size, timeout)
+        self.batches = Batches(
+            connection,
+            keys,
+            self.slots,
+            self.breakers,
+            offers or Offers(),
+            batch_size=size,
+            batch_timeout=timeout,
+            lease=lease,
+        )
+        self.ledger = Ledger(connection, keys, self.slots, self.breakers, lease=lease, result_ttl=60.0)
+
+    def ask(self, run_id: str, job_id: str) -> Ask:
+        job = Job(job_id, "bell", "bell · 2 qubits", Readout((0, 1), ((0, 1),)), memory=False, submitted_at=1.0)
+        return Ask(run_id, job, Entry(f"{self.keys.prefix}entry:{job_id}", "{}", 60))
+
+    def run(self, run_id: str, group: Group = GROUP) -> Run:
+        return Run(run_id, "f" * 64, group, "qis", b"[]", 2, 2, "bell", None)
+
+    def submit(self, run_id: str, job_id: str, group: Group = GROUP) -> tuple[str, bool]:
+        """What a producer does: look, then claim a miss. Returns how it ended, and whether to ring."""
+        ask = self.ask(run_id, job_id)
+        (answer,) = self.claims.ask([(ask, None)])
+        if answer.kind == "miss":
+            (answer,) = self.claims.ask([(ask, self.run(run_id, group))])
+        return answer.kind, answer.full is not None
+
+    def places(self, run_id: str) -> list[str]:
+        """Where a run is."""
+        client: Any = self.connection.client
+        places = ["group"] * client.lrange(self.keys.pending(GROUP.to_json()), 0, -1).count(run_id.encode())
+        for key in client.scan_iter(f"{self.keys.prefix}batch:*"):
+            state, runs = client.hmget(key, ["state", "runs"])
+            if state != b"settled" and run_id in runs.decode():
+                places.append("batch")
+        if client.exists(self.keys.result(run_id)):
+            places.append("cache")
+        return places
+
+    def take(self) -> Batch:
+        batch = self.batches.take(GROUP).batch
+        assert batch is not None
+        return batch
+
+    def claim_due(self) -> tuple[Batch, ...]:
+        """What is due, as soon as something is."""
+        return wait_until(lambda: self.ledger.tick(25).batches)
+
+    def clear(self) -> None:
+        for key in self.connection.client.scan_iter(f"{self.keys.prefix}*"):
+            self.connection.client.delete(key)

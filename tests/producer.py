@@ -1,0 +1,67 @@
+"""A producer under a test's own keys, with a pipeline of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from celery.result import AsyncResult
+from qiskit import QuantumCircuit
+
+from qstore.app import app
+from qstore.circuits.compiler import Compiler
+from qstore.entries import Entries
+from qstore.job import Options
+from qstore.state.budget import Budget
+from qstore.state.claims import Claims
+from qstore.state.connection import Connection
+from qstore.state.keys import Keys
+from qstore.submission import Caller, Submission, Submitted
+
+
+class Producer:
+    """Submits circuits under the test's own keys."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        keys: Keys,
+        size: int = 3,
+        timeout: float = 0.0,
+        max_queued: int = 1000,
+        queue_timeout: float = 0.0,
+        start: int = 0,
+    ) -> None:
+        self.connection = connection
+        self.keys = keys
+        claims = Claims(connection, keys, Budget(connection, keys, max_queued), size, timeout)
+        self.submission = Submission(claims, Compiler(), Entries(app, connection), size, queue_timeout)
+        self._count = start
+
+    def submit(self, count: int, **options: Any) -> list[AsyncResult]:
+        """Submit circuits that are all different."""
+        return [AsyncResult(each.job_id, app=app) for each in self.submitted(count, **options)]
+
+    def submitted(self, count: int, **options: Any) -> list[Submitted]:
+        """Submit circuits; what became of each at the door."""
+        prepared = []
+        for _ in range(count):
+            self._count += 1
+            circuit = QuantumCircuit(2, 2, name="bell")
+            circuit.h(0)
+            circuit.cx(0, 1)
+            circuit.ry(self._count / 10, 0)
+            circuit.ry(-self._count / 10, 1)
+            circuit.measure([0, 1], [0, 1])
+            job_id = f"{self.keys.prefix}{self._count}"
+            prepared.append(self.submission.prepare(Caller(job_id), circuit, Options(shots=50, **options)))
+        return self.submission.submit(prepared)
+
+    def records(self) -> list[Any]:
+        """The ledger's records."""
+        return list(self.connection.client.scan_iter(f"{self.keys.prefix}batch:*"))
+
+
+def all_over(producer: Producer, results: Sequence[AsyncResult]) -> Callable[[], bool]:
+    """Every job has ended, and no batch is left."""
+    return lambda: all(result.ready() for result in results) and not producer.records()
