@@ -45,6 +45,13 @@ def main() -> None:
 @main.command()
 @click.option("--workers", default=2, show_default=True, type=click.IntRange(0), help="Worker replicas.")
 @click.option("--latency", default=0.0, type=click.FloatRange(0), help="Seconds the IonQ stand-in takes over a job.")
+@click.option(
+    "--fault",
+    "faults",
+    multiple=True,
+    help="What goes wrong at the stand-in: 'POST /jobs: drop_after count=3'. "
+    "`python -m qstore.sandbox.ionq --help` lists all; may be given again.",
+)
 @click.option("--redis-port", default=0, type=_PORT, help="0, as for every port: any free one.")
 @click.option("--postgres-port", default=0, type=_PORT)
 @click.option("--ionq-port", default=0, type=_PORT)

@@ -19,22 +19,24 @@ class RedisServer(Process):
     Args:
         folder: Where it keeps its files. Data found there is served again.
         port: TCP port; None or 0 for a free one.
+        appendfsync: When its file is written to the disk; a killed server loses nothing either way, a machine may.
 
     Raises:
         SandboxError: If there is no Redis server to run, or the port is taken.
     """
 
-    def __init__(self, folder: Path, port: int | None = None) -> None:
+    def __init__(self, folder: Path, port: int | None = None, appendfsync: str = "everysec") -> None:
         [self.port] = choose_ports(port)
         self.url = f"redis://{HOST}:{self.port}/0"
-        super().__init__("redis", [_binary(), *self._options()], folder, env={"TZ": "UTC"})
+        super().__init__("redis", [_binary(), *self._options(appendfsync)], folder, env={"TZ": "UTC"})
 
-    def _options(self) -> list[str]:
+    def _options(self, appendfsync: str) -> list[str]:
         options = {
             "bind": HOST,
             "port": str(self.port),
             "protected-mode": "yes",
             "appendonly": "yes",
+            "appendfsync": appendfsync,
             "save": "",
             "maxmemory-policy": "noeviction",
             "dir": ".",

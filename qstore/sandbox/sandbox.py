@@ -97,6 +97,9 @@ class Sandbox:
         postgres: Whether to run PostgreSQL.
         flower: Whether to run Flower.
         keep: Whether to leave the data folder in place.
+        settings: Of producers and workers, as their environment names them: `QSTORE_LEASE`, ….
+        appendfsync: When Redis has its file written to the disk, as it names it: `everysec`, `always`, `no`.
+        faults: What goes wrong at the IonQ stand-in, as its command line takes them.
 
     Attributes:
         redis: The Redis server.
@@ -122,21 +125,28 @@ class Sandbox:
         postgres: bool = True,
         flower: bool = True,
         keep: bool = False,
+        settings: Mapping[str, str] | None = None,
+        appendfsync: str = "everysec",
+        faults: Sequence[str] = (),
     ) -> None:
         self.data = data.absolute()
         self._keep = keep
+        self._settings = dict(settings or {})
         self._api_key = secrets.token_urlsafe(24)
         self._held = ExitStack()  # what is let go at the very end
         self._http = self._held.enter_context(httpx.Client(timeout=1.0, trust_env=False))  # loopback needs no proxy
         ports = choose_ports(redis_port, postgres_port, ionq_port, flower_port)
 
-        self.redis = RedisServer(self.data / "redis", ports[0])
+        self.redis = RedisServer(self.data / "redis", ports[0], appendfsync)
         self.postgres = PostgresServer(self.data / "postgres", ports[1]) if postgres else None
         self._ionq_url = f"http://{HOST}:{ports[2]}"
         self.ionq = self._web_server(
             "ionq",
             # the key is good for this stand-in only, so others may see it on the command line
-            [*_IONQ, f"--host={HOST}", f"--port={ports[2]}", f"--latency={latency}"],
+            [
+                *(*_IONQ, f"--host={HOST}", f"--port={ports[2]}", f"--latency={latency}"),
+                *(f"--fault={fault}" for fault in faults),
+            ],
             url=self._ionq_url,
             page="/sandbox/stats",
         )
@@ -165,6 +175,7 @@ class Sandbox:
         """What a process has to find in its environment to use the sandbox."""
         pgvector = {"QSTORE_PGVECTOR_URL": self.postgres.url} if self.postgres else {}
         return {
+            **self._settings,
             "QSTORE_REDIS_URL": self.redis.url,
             "QSTORE_IONQ_URL": f"{self._ionq_url}/v0.4",
             "IONQ_API_KEY": self._api_key,
@@ -225,16 +236,17 @@ class Sandbox:
         stats: dict[str, Any] = answer.json()
         return stats
 
-    def add_worker(self, timeout: float = 30.0) -> Process:
+    def add_worker(self, timeout: float = 30.0, environment: Mapping[str, str] | None = None) -> Process:
         """Start one more replica and wait until it is ready.
 
         Args:
             timeout: Seconds to wait.
+            environment: What it alone finds in its environment besides.
 
         Raises:
             SandboxError: If it does not get ready in time.
         """
-        worker = self._new_worker()
+        worker = self._new_worker(environment)
         self.workers.append(worker)
         worker.start(timeout)
         return worker
@@ -262,9 +274,9 @@ class Sandbox:
         for name in ("home", "tmp"):
             (self.data / name).mkdir(exist_ok=True)
 
-    def _new_worker(self) -> Worker:
+    def _new_worker(self, environment: Mapping[str, str] | None = None) -> Worker:
         self._count += 1
-        return Worker(self._count, self.data, self.child_environment)
+        return Worker(self._count, self.data, {**self.child_environment, **(environment or {})})
 
     def _web_server(self, name: str, command: Sequence[str], *, url: str, page: str) -> WebServer:
         env = self.child_environment

@@ -3,69 +3,15 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 import time
-import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import httpx
 import pytest
-from qiskit import QuantumCircuit
-from qiskit_ionq import IonQProvider
-from qiskit_ionq.exceptions import IonQJobError, IonQJobFailureError
 
 from conditions import wait_until
-
-KEY = "a-key-of-the-tests"
-BELL = [{"gate": "h", "target": 0}, {"gate": "cnot", "control": 0, "target": 1}]
-FLIP = [{"gate": "x", "targets": [0]}]
-
-
-@dataclass(frozen=True)
-class StandIn:
-    """One that runs."""
-
-    process: subprocess.Popen[str]
-    url: str
-    http: httpx.Client
-
-    def stats(self) -> dict[str, Any]:
-        found: dict[str, Any] = httpx.get(self.url.replace("/v0.4", "/sandbox/stats")).json()
-        return found
-
-    def submit(self, body: dict[str, Any]) -> str:
-        answer = self.http.post("/jobs", json=body)
-        assert answer.status_code == 201, answer.text
-        return str(answer.json()["id"])
-
-    def job(self, job_id: str) -> dict[str, Any]:
-        found: dict[str, Any] = self.http.get(f"/jobs/{job_id}").raise_for_status().json()
-        return found
-
-    def ended(self, job_id: str) -> dict[str, Any]:
-        wait_until(lambda: self.job(job_id)["completed_at"], what="the end of the job")
-        return self.job(job_id)
-
-    def result(self, job_id: str, kind: str = "probabilities") -> Any:
-        address = self.ended(job_id)["results"][kind]["url"]
-        return self.http.get(address.removeprefix("/v0.4")).raise_for_status().json()
-
-
-@contextmanager
-def running(*arguments: str) -> Iterator[StandIn]:
-    command = [sys.executable, "-m", "qstore.sandbox.ionq", *arguments]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            url = process.stdout.readline().split()[-1]
-            with httpx.Client(base_url=url, headers={"Authorization": f"apiKey {KEY}"}, timeout=30) as http:
-                yield StandIn(process, url, http)
-        finally:
-            process.kill()
+from stand_in import BELL, FLIP, KEY, StandIn, multi, program, running, single
 
 
 @pytest.fixture(scope="module")
@@ -79,111 +25,6 @@ def slow() -> Iterator[StandIn]:
     """Its jobs take longer than any test."""
     with running("--latency", "3600") as found:
         yield found
-
-
-@pytest.fixture
-def provider(stand_in: StandIn, monkeypatch: pytest.MonkeyPatch) -> IonQProvider:
-    monkeypatch.setenv("IONQ_API_URL", stand_in.url)  # where backends ask for their width
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # there is no backend named plain `qpu`, here or at IonQ
-        return IonQProvider(KEY, stand_in.url)
-
-
-def single(circuit: list[dict[str, Any]] | None = None, **fields: Any) -> dict[str, Any]:
-    return {
-        "type": "ionq.circuit.v1",
-        "backend": "simulator",
-        "input": {"gateset": "qis", "circuit": BELL if circuit is None else circuit},
-        **fields,
-    }
-
-
-def multi(*circuits: list[dict[str, Any]], **fields: Any) -> dict[str, Any]:
-    children = [{"name": f"circuit {place}", "circuit": each} for place, each in enumerate(circuits)]
-    return {
-        "type": "ionq.multi-circuit.v1",
-        "backend": "simulator",
-        "input": {"gateset": "qis", "circuits": children},
-        **fields,
-    }
-
-
-def program(text: str, **fields: Any) -> dict[str, Any]:
-    source = f'OPENQASM 3.0; include "stdgates.inc"; {text}'
-    return {"type": "ionq.qasm3.v1", "backend": "simulator", "input": {"data": source}, **fields}
-
-
-# -- real clients -------------------------------------------------------------------------------------------
-
-
-def ghz(width: int, flip: bool = False) -> QuantumCircuit:
-    circuit = QuantumCircuit(width, width, name=f"ghz{width}")
-    circuit.h(0)
-    for qubit in range(1, width):
-        circuit.cx(0, qubit)
-    if flip:
-        circuit.x(0)
-    circuit.measure(range(width), range(width))
-    return circuit
-
-
-def test_qiskit_ionq_runs_one_circuit(provider: IonQProvider) -> None:
-    backend = provider.get_backend("ionq_simulator")
-    assert backend.num_qubits == 29
-    counts = backend.run(ghz(3, flip=True), shots=1000, sampler_seed=7).result(wait=0.02).get_counts()
-    assert counts.keys() == {"001", "110"}
-    assert sum(counts.values()) == 1000
-
-
-def test_qiskit_ionq_runs_circuits_of_different_widths_in_one_job(provider: IonQProvider, stand_in: StandIn) -> None:
-    before = stand_in.stats()
-    circuits = [ghz(2), ghz(4, flip=True), ghz(3)]
-    counts = provider.get_backend("ionq_simulator").run(circuits, shots=1000).result(wait=0.02).get_counts()
-    assert [each.keys() for each in counts] == [{"00", "11"}, {"0001", "1110"}, {"000", "111"}]
-    after = stand_in.stats()
-    assert after["jobs_accepted"] - before["jobs_accepted"] == 1
-    assert after["circuits_accepted"] - before["circuits_accepted"] == 3
-
-
-def test_qiskit_ionq_runs_a_circuit_that_measures_on_the_way(provider: IonQProvider) -> None:
-    circuit = QuantumCircuit(2, 3)
-    circuit.x(0)
-    circuit.measure(0, 0)
-    circuit.reset(0)
-    circuit.h(0)
-    circuit.cx(0, 1)
-    circuit.measure([0, 1], [1, 2])
-    backend = provider.get_backend("ionq_simulator")
-    counts = backend.run(circuit, shots=400, noise_model="aria-1").result(wait=0.02).get_counts()
-    assert sum(counts.values()) == 400
-    assert counts["001"] + counts["111"] > 370
-    assert abs(counts["001"] - 200) < 60  # six standard deviations
-    with pytest.raises(IonQJobError, match="ideal simulator"):
-        backend.run(circuit, shots=400).result(wait=0.02)
-
-
-def test_qiskit_ionq_runs_on_hardware_with_its_noise(provider: IonQProvider) -> None:
-    backend = provider.get_backend("ionq_qpu.forte-1")
-    assert backend.num_qubits == 36
-    assert backend.status() is True
-    job = backend.run(ghz(2), shots=1000, memory=True)
-    counts = job.result(wait=0.02).get_counts()
-    assert sum(counts.values()) == 1000
-    assert counts["00"] + counts["11"] > 950
-    memory = job.result(wait=0.02).get_memory()
-    assert {key: memory.count(key) for key in counts} == counts
-
-
-def test_qiskit_ionq_hears_of_a_failure(provider: IonQProvider) -> None:
-    with pytest.raises(IonQJobFailureError, match="SimulationError"):
-        provider.get_backend("ionq_simulator").run(ghz(23), shots=10).result(wait=0.02)
-
-
-def test_qiskit_ionq_is_told_what_a_job_would_cost(provider: IonQProvider) -> None:
-    client = provider.get_backend("ionq_simulator").client
-    asked: dict[str, Any] = {"oneq_gates": 1000, "twoq_gates": 100, "qubits": 3, "shots": 1000}
-    assert client.estimate_job(backend="qpu.forte-1", **asked).cost == pytest.approx(200.0)
-    assert client.estimate_job(backend="simulator", **asked).cost == 0
 
 
 # -- submitting ---------------------------------------------------------------------------------------------
@@ -446,6 +287,8 @@ def test_backends_are_told_to_anyone(stand_in: StandIn) -> None:
         "qpu.aria-2": 25,
         "qpu.forte-1": 36,
         "qpu.forte-enterprise-1": 36,
+        "qpu.forte-enterprise-2": 36,
+        "qpu.forte-enterprise-3": 36,
     }
     assert all({"status", "average_queue_time", "last_updated"} <= each.keys() for each in backends)
     assert httpx.get(f"{stand_in.url}/backends/qpu.aria-2").json()["qubits"] == 25
@@ -550,7 +393,8 @@ def test_a_page_has_25_jobs_and_the_next_one_the_rest(stand_in: StandIn) -> None
 def test_lists_are_filtered() -> None:
     with running("--page-size", "3") as found:
         plain = found.submit(single())
-        parent = found.submit(multi(FLIP, BELL, session_id="s-1"))
+        session = found.http.post("/sessions", json={"backend": "simulator"}).json()["id"]
+        parent = found.submit(multi(FLIP, BELL, session_id=session))
         hardware = found.submit(single(backend="qpu.aria-1"))
         for job_id in (plain, parent, hardware):
             found.ended(job_id)
@@ -563,7 +407,7 @@ def test_lists_are_filtered() -> None:
         assert listed(parent_job_id=parent) == children[::-1]
         assert listed(target="simulator") == [parent, plain]
         assert listed(target="simulator,qpu.aria-1") == [hardware, parent, plain]
-        assert listed(session_id="s-1") == [parent]
+        assert listed(session_id=session) == [parent]
         assert listed(status="completed") == [hardware, parent, plain]
         assert listed(status="failed") == []
 
@@ -589,6 +433,11 @@ def test_it_counts_what_it_was_sent() -> None:
             "connections": 2,
             "jobs_accepted": 2,
             "circuits_accepted": 4,
+            "circuits_distinct": 2,
+            "circuits_duplicate": 2,
+            "circuits_paid": 4,
+            "jobs_canceled": 0,
+            "jobs_failed": 0,
             "by_endpoint": {
                 "POST /jobs": {"201": 2, "400": 1},
                 "GET /jobs": {"401": 1},

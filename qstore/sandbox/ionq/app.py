@@ -4,19 +4,27 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
+from qstore.sandbox.ionq.backend_routes import BackendEndpoints
+from qstore.sandbox.ionq.control import Control
 from qstore.sandbox.ionq.counters import Counters
+from qstore.sandbox.ionq.exchange import over_limit
 from qstore.sandbox.ionq.execution import Execution
+from qstore.sandbox.ionq.faults import Faults
 from qstore.sandbox.ionq.keys import Keys
 from qstore.sandbox.ionq.ledger import Ledger
+from qstore.sandbox.ionq.rate import RateLimit
 from qstore.sandbox.ionq.refusal import Refusal
 from qstore.sandbox.ionq.routes import Endpoints
+from qstore.sandbox.ionq.session_routes import SessionEndpoints
+from qstore.sandbox.ionq.sessions import Sessions
 
 PREFIX = "/v0.4"
 
@@ -28,6 +36,8 @@ def create_app(
     api_keys: Iterable[str] = (),
     page_size: int = 25,
     counters: Counters | None = None,
+    faults: Iterable[Any] = (),
+    rate_limit: float | None = None,
 ) -> Starlette:
     """The stand-in, ready to serve. Nothing runs before its first request.
 
@@ -36,28 +46,44 @@ def create_app(
         api_keys: The keys that are good; none for any.
         page_size: Jobs in one page of a list, at most and by default.
         counters: Counts; None for ones of its own.
+        faults: What is to go wrong from the start, as `POST /sandbox/faults` takes it.
+        rate_limit: Requests a second each key may make, and at once after a pause; None for any number.
+
+    Raises:
+        InvalidFaultError: If a fault is none.
     """
     ledger = Ledger(latency)
     counted = counters or Counters()
     execution = Execution(clock=ledger.clock)
     keys = Keys(frozenset(api_keys))
-    endpoints = Endpoints(ledger, execution, counted, keys, page_size)
+    sessions = Sessions(ledger.clock)
+    endpoints = Endpoints(ledger, execution, counted, keys, sessions, page_size)
+    backend_endpoints = BackendEndpoints(ledger.clock)
+    session_endpoints = SessionEndpoints(sessions, ledger.clock)
+    names: set[str] = set()
+    failing = Faults(names, ledger.find)
+    limit = RateLimit(rate_limit, burst=rate_limit) if rate_limit else None
 
     def route(method: str, path: str, handler: _Handler, *, public: bool = False) -> Route:
+        name = f"{method} {path}"
+        names.add(name)
+
         async def endpoint(request: Request) -> Response:
-            try:
-                if not public:
-                    keys.check(request.headers.get("authorization"))
-                response = await handler(request)
-            except Refusal as refusal:
-                response = refusal.response()
-            counted.answered(f"{method} {path}", response.status_code)
+            async def work() -> Response:
+                try:
+                    if not public:
+                        keys.check(request.headers.get("authorization"))
+                    return await handler(request)
+                except Refusal as refusal:
+                    return refusal.response()
+
+            response = over_limit(limit, request) if limit else None
+            if response is None:
+                response = await failing.answer(name, request, work)
+            counted.answered(name, response.status_code)
             return response
 
         return Route(PREFIX + path, endpoint, methods=[method])
-
-    async def stats(_request: Request) -> Response:
-        return JSONResponse(counted.document())
 
     async def unknown(request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 500
@@ -69,7 +95,7 @@ def create_app(
         yield
         execution.close()
 
-    return Starlette(
+    app = Starlette(
         routes=[
             route("POST", "/jobs", endpoints.create_job),
             route("GET", "/jobs", endpoints.get_jobs),
@@ -85,12 +111,29 @@ def create_app(
             route("GET", "/jobs/{id}/results/shots", endpoints.get_result),
             route("GET", "/jobs/{id}/results/probabilities/aggregated", endpoints.get_aggregated),
             route("GET", "/jobs/{id}/artifacts/{artifact}", endpoints.get_artifact),
-            route("GET", "/backends", endpoints.get_backends, public=True),
-            route("GET", "/backends/{backend}", endpoints.get_backend, public=True),
-            route("GET", "/backends/{backend}/characterizations", endpoints.get_characterizations, public=True),
+            route("GET", "/jobs/{id}/circuits/{lang}", endpoints.get_compiled),
+            route("GET", "/jobs/{id}/variants/{variant}/results/probabilities", endpoints.get_variant),
+            route("GET", "/jobs/{id}/variants/{variant}/results/histogram", endpoints.get_variant),
+            route("GET", "/jobs/{id}/variants/{variant}/results/shots", endpoints.get_variant),
+            route("GET", "/backends", backend_endpoints.get_all, public=True),
+            route("GET", "/backends/{backend}", backend_endpoints.get, public=True),
+            route("GET", "/backends/{backend}/characterizations", backend_endpoints.get_characterizations, public=True),
+            route(
+                "GET",
+                "/backends/{backend}/characterizations/{characterization}",
+                backend_endpoints.get_characterization,
+            ),
+            route("POST", "/sessions", session_endpoints.create),
+            route("GET", "/sessions", session_endpoints.get_all),
+            route("GET", "/sessions/{session_id}", session_endpoints.get),
+            route("POST", "/sessions/{session_id}/end", session_endpoints.end),
+            route("GET", "/sessions/{session_id}/jobs", endpoints.get_session_jobs),
+            route("GET", "/organizations/{organization}/usage", endpoints.get_usage),
             route("GET", "/whoami", endpoints.get_whoami),
-            Route("/sandbox/stats", stats, methods=["GET"]),
+            *Control(counted, ledger.book, failing).routes,
         ],
         exception_handlers={404: unknown, 405: unknown, Exception: unknown},
         lifespan=lifespan,
     )
+    failing.add(list(faults))  # now that every endpoint has a name
+    return app

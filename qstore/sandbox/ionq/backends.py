@@ -68,6 +68,8 @@ BACKENDS: dict[str, Backend] = {
         Backend("qpu.aria-2", 25, _ARIA),
         Backend("qpu.forte-1", 36, _FORTE),
         Backend("qpu.forte-enterprise-1", 36, _FORTE),
+        Backend("qpu.forte-enterprise-2", 36, _FORTE),
+        Backend("qpu.forte-enterprise-3", 36, _FORTE),
     )
 }
 """Every backend by its name."""

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
+from qstore.sandbox.ionq.drop import UNANSWERED
 from qstore.sandbox.ionq.job import Job
 
 
@@ -17,7 +18,7 @@ class Counters:
         connections: TCP connections on which the API was asked anything.
         jobs_accepted: POST /jobs answered with 201, or accepted and then not answered.
         circuits_accepted: The circuits in them.
-        answers: For each endpoint (`GET /jobs/{id}`) how often it gave each status.
+        answers: For each endpoint (`GET /jobs/{id}`) how often it gave each status, or none.
     """
 
     connections: int = 0
@@ -26,7 +27,7 @@ class Counters:
     answers: defaultdict[str, Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
 
     def answered(self, endpoint: str, status: int) -> None:
-        """Count an answer."""
+        """Count an answer; `UNANSWERED` for the lack of one."""
         self.answers[endpoint][status] += 1
 
     def accepted(self, job: Job) -> None:
@@ -42,7 +43,7 @@ class Counters:
             "jobs_accepted": self.jobs_accepted,
             "circuits_accepted": self.circuits_accepted,
             "by_endpoint": {
-                endpoint: {str(status): count for status, count in answers.items()}
+                endpoint: {"unanswered" if status == UNANSWERED else str(status): n for status, n in answers.items()}
                 for endpoint, answers in self.answers.items()
             },
         }

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import uuid
 from datetime import UTC, datetime
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from qstore.sandbox.ionq.backends import Backend
 from qstore.sandbox.ionq.job import Job, State
 
+ORGANIZATION_ID = "5a4d0000-0000-4000-8000-000000000002"
 PROJECT_ID = "5a4d0000-0000-4000-8000-000000000001"
 USER_ID = "5a4d00000000000000000001"
 
@@ -112,7 +114,7 @@ def _artifact(job: Job, kind: str, form: str) -> dict[str, str]:
 
 def backend(described: Backend, now: float) -> dict[str, Any]:
     """A backend; none ever has a queue but the latency it is given."""
-    return {
+    document = {
         "backend": described.name,
         "status": "available",
         "qubits": described.qubits,
@@ -120,21 +122,34 @@ def backend(described: Backend, now: float) -> dict[str, Any]:
         "last_updated": timestamp(now),
         "degraded": False,
     }
+    if not described.simulator:
+        document["characterization_id"] = _characterization_id(described)
+    return document
 
 
-def characterizations(described: Backend, now: float) -> dict[str, Any]:
-    """How hardware errs here, which is all there is to say of it; the simulator has none."""
-    measured = (
-        []
-        if described.noise is None
-        else [
-            {
-                "id": str(uuid.uuid5(uuid.UUID(PROJECT_ID), described.name)),
-                "backend": described.name,
-                "date": timestamp(now),
-                "qubits": described.qubits,
-                "fidelity": {"spam": {"median": 1 - described.noise.readout}},
-            }
-        ]
-    )
-    return {"characterizations": measured, "pages": 0}
+def characterization(described: Backend, measured_at: float) -> dict[str, Any] | None:
+    """How hardware errs here, which is all there is to say of it; the simulator has none.
+
+    Args:
+        described: The backend.
+        measured_at: Epoch seconds.
+    """
+    noise = described.noise
+    if noise is None:
+        return None
+    return {
+        "id": _characterization_id(described),
+        "backend": described.name,
+        "date": timestamp(measured_at),
+        "qubits": described.qubits,
+        "connectivity": [list(pair) for pair in itertools.combinations(range(described.qubits), 2)],
+        "fidelity": {
+            "spam": {"median": 1 - noise.readout},
+            "1q": {"median": 1 - noise.one_qubit},
+            "2q": {"median": 1 - noise.two_qubit},
+        },
+    }
+
+
+def _characterization_id(described: Backend) -> str:
+    return str(uuid.uuid5(uuid.UUID(PROJECT_ID), described.name))

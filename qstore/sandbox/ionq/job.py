@@ -5,6 +5,7 @@ submitted, ready, started, then completed, failed or canceled; canceled, complet
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -60,6 +61,10 @@ class Job:
         outcome: None until the simulation is done.
         done_at: Epoch seconds at which it was.
         canceled_at: Epoch seconds.
+        doom: The failure it is to end in, whatever the simulation says.
+        delay: Seconds its end comes later than that of its siblings.
+        listed_from: Epoch seconds before which lists do not show it.
+        forgotten_from: Epoch seconds from which nobody is told of it.
     """
 
     id: str
@@ -76,6 +81,10 @@ class Job:
     outcome: Outcome | None = None
     done_at: float = 0.0
     canceled_at: float | None = None
+    doom: tuple[str, str] | None = None
+    delay: float = 0.0
+    listed_from: float = 0.0
+    forgotten_from: float = math.inf
 
     @property
     def leaves(self) -> tuple[Job, ...]:
@@ -95,7 +104,7 @@ class Job:
     @property
     def completed_at(self) -> float:
         """Epoch seconds of its end, once the simulation is done."""
-        return max(self.submitted_at + self.latency, self.done_at)
+        return max(self.submitted_at + self.latency, self.done_at) + self.delay
 
     def state(self, now: float) -> State:
         """The state at an instant, in epoch seconds."""
@@ -115,10 +124,10 @@ class Job:
         A job of many circuits fails only where all of them did.
         """
         for leaf, outcome in zip(self.leaves, outcomes, strict=True):
-            leaf.outcome = outcome
+            leaf.outcome = Outcome(failure=leaf.doom) if leaf.doom else outcome
             leaf.done_at = now
         if self.children:
-            failures = [outcome.failure for outcome in outcomes]
+            failures = [child.doom or outcome.failure for child, outcome in zip(self.children, outcomes, strict=True)]
             self.outcome = Outcome(failure=failures[0] if all(failures) else None)
             self.done_at = now
 

@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from qstore.sandbox.ionq.book import Book
 from qstore.sandbox.ionq.job import FINAL, Job, State
 from qstore.sandbox.ionq.order import Order
 
@@ -53,6 +54,9 @@ class Ledger:
         max_circuits: Circuits kept.
         max_bytes: Bytes of results kept.
         clock: Epoch seconds.
+
+    Attributes:
+        book: What became of every job there ever was.
     """
 
     def __init__(
@@ -68,6 +72,7 @@ class Ledger:
         self._max_age = max_age
         self._max_circuits = max_circuits
         self._max_bytes = max_bytes
+        self.book = Book(clock)
         self._jobs: dict[str, Job] = {}
         self._children: dict[str, Job] = {}
         self._serials = itertools.count(1)
@@ -108,6 +113,7 @@ class Ledger:
         self._jobs[job.id] = job
         self._children.update((child.id, child) for child in job.children)
         self._circuits += len(job.leaves)
+        self.book.enter(job)
         self._forget(now)
         return job
 
@@ -118,7 +124,8 @@ class Ledger:
 
     def find(self, job_id: str) -> Job | None:
         """The job or child of that id."""
-        return self._jobs.get(job_id) or self._children.get(job_id)
+        job = self._jobs.get(job_id) or self._children.get(job_id)
+        return None if job is None or self.clock() >= job.forgotten_from else job
 
     def search(self, only: Filter, limit: int, before: int | None = None) -> tuple[list[Job], int | None]:
         """A page of jobs, most recent first.
@@ -146,6 +153,7 @@ class Ledger:
             return
         if self._jobs.pop(job.id, None) is None:
             return
+        self.book.close(job)
         for child in job.children:
             self._children.pop(child.id, None)
         self._circuits -= len(job.leaves)
@@ -157,10 +165,11 @@ class Ledger:
         if only.ids is not None:
             found = map(self.find, only.ids)
         elif only.parent_id is not None:
-            parent = self._jobs.get(only.parent_id)
-            found = (self._children.get(child.id) for child in parent.children) if parent else ()
+            parent = self.find(only.parent_id)
+            found = (self.find(child.id) for child in parent.children) if parent else ()
         else:
-            return reversed(self._jobs.values())
+            now = self.clock()
+            return (job for job in reversed(self._jobs.values()) if job.listed_from <= now < job.forgotten_from)
         known = (job for job in found if job is not None)
         return iter(sorted(known, key=lambda job: job.serial, reverse=True))
 

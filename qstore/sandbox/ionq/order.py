@@ -1,73 +1,85 @@
 """What POST /jobs asks for, checked: nothing is accepted that could not be carried out.
 
-Shape is checked by pydantic, gates by `circuit`, programs by `openqasm`. Unknown fields are refused, so that
-a client's slip of the pen is found here rather than at IonQ.
+Shape is checked by pydantic, gates by `circuit`, programs by `openqasm`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
+from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
 
 from qstore.sandbox.ionq.backends import BACKENDS, NOISE_MODELS, Backend
 from qstore.sandbox.ionq.circuit import Circuit, read_circuit
 from qstore.sandbox.ionq.gates import InvalidGateError
 from qstore.sandbox.ionq.openqasm import InvalidProgramError, Program, read_program
+from qstore.sandbox.ionq.purchase import digests
 from qstore.sandbox.ionq.refusal import Refusal
+from qstore.sandbox.ionq.strict import Strict, reason
 
 MOST_CIRCUITS = 5_000
 MOST_GATES = 150_000
 FEWEST_DEBIASED_SHOTS = 500
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
 _Qubits = Annotated[int, Field(ge=1)]
 _Gateset = Literal["qis", "native"]
 _Name = Annotated[str, StringConstraints(max_length=40)]
 _Value = Annotated[str, StringConstraints(max_length=40_000)]
+_Seed = Annotated[int, Field(ge=-(2**31), lt=2**31)]
 
 
-class _CircuitInput(_Strict):
+class _CircuitInput(Strict):
     gateset: _Gateset
     circuit: list[Any]
     qubits: _Qubits | None = None
 
 
-class _Child(_Strict):
+class _Child(Strict):
     circuit: list[Any]
     name: str | None = None
     gateset: _Gateset | None = None
     qubits: _Qubits | None = None
-    registers: dict[str, Any] | None = None
+    registers: dict[str, list[float | None]] | None = None
 
 
-class _MultiInput(_Strict):
+class _MultiInput(Strict):
     gateset: _Gateset
     circuits: Annotated[list[_Child], Field(min_length=1, max_length=MOST_CIRCUITS)]
     qubits: _Qubits | None = None
 
 
-class _ProgramInput(_Strict):
+class _ProgramInput(Strict):
     data: str
     qubits: _Qubits | None = None
 
 
-class _Noise(_Strict):
+class _Noise(Strict):
     model: Literal[tuple(NOISE_MODELS)]  # type: ignore[valid-type]  # mypy wants the names spelled out
-    seed: int | None = None
+    seed: _Seed | None = None
+
+    nullable: ClassVar[frozenset[str]] = frozenset({"seed"})  # qiskit-ionq sends it always
 
 
-class _Settings(_Strict):
-    compilation: dict[str, Any] | None = None
-    error_mitigation: dict[str, Any] | None = None
+class _Compilation(Strict):
+    opt: float | None = None
+    precision: str | None = None
+    gate_basis: str | None = None
+    service_version: str | None = None
 
 
-class _Body(_Strict):
+class _ErrorMitigation(Strict):
+    debiasing: bool | None = None
+    symmetry_verification: bool | None = None
+
+
+class _Settings(Strict):
+    compilation: _Compilation | None = None
+    error_mitigation: _ErrorMitigation | None = None
+
+
+class _Body(Strict):
     backend: str
     name: str | None = None
     metadata: Annotated[dict[_Name, _Value], Field(max_length=10)] | None = None
@@ -114,6 +126,7 @@ class Order:
         dry_run: Whether nothing is to be executed.
         works: The circuits, in order, or the one program; emptied once they were simulated.
         multi: Whether each circuit becomes a child job.
+        purchases: What each circuit bought is, as `purchase.digests` tells.
     """
 
     type: str
@@ -128,6 +141,7 @@ class Order:
     dry_run: bool
     works: tuple[Circuit | Program, ...]
     multi: bool
+    purchases: bytes
 
 
 def read_order(body: bytes) -> Order:
@@ -140,7 +154,7 @@ def read_order(body: bytes) -> Order:
         asked = _BODY.validate_json(body)
         works = _works(asked)
     except ValidationError as error:
-        raise Refusal(400, _reason(error)) from None
+        raise Refusal(400, reason(error, depth=1)) from None
     except (InvalidGateError, InvalidProgramError) as error:
         raise Refusal(400, str(error)) from None
     backend = BACKENDS.get(asked.backend)
@@ -161,6 +175,7 @@ def read_order(body: bytes) -> Order:
         dry_run=asked.dry_run,
         works=works,
         multi=isinstance(asked, _MultiBody),
+        purchases=digests(_terms(asked), _contents(asked, works)),
     )
 
 
@@ -192,6 +207,26 @@ def _works(asked: _AnyBody) -> tuple[Circuit | Program, ...]:
     return tuple(circuits)
 
 
+def _terms(asked: _AnyBody) -> list[Any]:
+    """What a price is agreed on beside the circuit; to ask for the ideal simulator is to ask for nothing special."""
+    noise = asked.noise.model_dump() if asked.noise and asked.noise.model != "ideal" else None
+    settings = asked.settings.model_dump(exclude_none=True) if asked.settings else {}
+    return [asked.backend, asked.shots, noise, settings, asked.dry_run]
+
+
+def _contents(asked: _AnyBody, works: tuple[Circuit | Program, ...]) -> list[Any]:
+    """Each circuit as it was sent, and how many qubits of it are read out."""
+    given = asked.input
+    if isinstance(given, _ProgramInput):
+        return [given.data]
+    if isinstance(given, _CircuitInput):
+        return [[given.gateset, works[0].qubits, given.circuit]]
+    return [
+        [child.gateset or given.gateset, work.qubits, child.circuit]
+        for child, work in zip(given.circuits, works, strict=True)
+    ]
+
+
 def _check(asked: _AnyBody, backend: Backend, works: tuple[Circuit | Program, ...]) -> None:
     """What only the whole tells."""
     widest = max(asked.input.qubits or 0, *(work.qubits for work in works))
@@ -202,13 +237,6 @@ def _check(asked: _AnyBody, backend: Backend, works: tuple[Circuit | Program, ..
         raise Refusal(400, f"{gates} gates are more than {MOST_GATES}")
     if asked.noise and not backend.simulator:
         raise Refusal(400, "a noise model is for the simulator only")
-    mitigation = (asked.settings and asked.settings.error_mitigation) or {}
-    if mitigation.get("debiasing") and not backend.simulator and asked.shots < FEWEST_DEBIASED_SHOTS:
+    mitigation = asked.settings.error_mitigation if asked.settings else None
+    if mitigation and mitigation.debiasing and not backend.simulator and asked.shots < FEWEST_DEBIASED_SHOTS:
         raise Refusal(400, f"debiasing takes at least {FEWEST_DEBIASED_SHOTS} shots")
-
-
-def _reason(error: ValidationError) -> str:
-    """The first thing that is wrong, and where."""
-    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    place = ".".join(map(str, first["loc"][1:]))
-    return f"{place}: {first['msg']}" if place else first["msg"]

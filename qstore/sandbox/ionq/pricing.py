@@ -11,6 +11,7 @@ from typing import Any
 from qstore.sandbox.ionq.backends import Backend
 from qstore.sandbox.ionq.documents import timestamp
 from qstore.sandbox.ionq.job import Job, State
+from qstore.sandbox.ionq.order import Order
 
 PER_ONE_QUBIT_GATE = 0.0001
 """US dollars for one gate on one qubit in one shot."""
@@ -32,9 +33,20 @@ def price(backend: Backend, gate_counts: tuple[int, int], shots: int) -> float:
     return max(MINIMUM, shots * (single * PER_ONE_QUBIT_GATE + double * PER_TWO_QUBIT_GATE))
 
 
+def order_price(order: Order) -> float:
+    """US dollars a job would cost, before it was simulated."""
+    counts = [work.gate_counts for work in order.works]
+    return price(order.backend, (sum(one for one, _ in counts), sum(more for _, more in counts)), order.shots)
+
+
+def job_price(job: Job) -> float:
+    """US dollars a job costs if it completes."""
+    return price(job.order.backend, job.gate_counts, job.order.shots)
+
+
 def job_cost(job: Job, now: float) -> dict[str, Any]:
     """The answer to GET /jobs/{id}/cost; `cost` is there once the job is done."""
-    estimated = price(job.order.backend, job.gate_counts, job.order.shots)
+    estimated = job_price(job)
     document: dict[str, Any] = {
         "dry_run": job.order.dry_run,
         "estimated_cost": {"value": estimated, "unit": _UNIT},

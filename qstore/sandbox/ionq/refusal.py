@@ -6,6 +6,8 @@ from http import HTTPStatus
 
 from starlette.responses import JSONResponse
 
+_PHRASES = {status.value: status.phrase for status in HTTPStatus}
+
 
 class Refusal(Exception):  # noqa: N818 - it is an answer, not a fault
     """A request that is answered with an error.
@@ -23,7 +25,7 @@ class Refusal(Exception):  # noqa: N818 - it is an answer, not a fault
     def response(self) -> JSONResponse:
         """The error body as IonQ words it: `error`, `message` and `statusCode`."""
         body = {
-            "error": HTTPStatus(self.status).phrase,
+            "error": _PHRASES.get(self.status, "Error"),
             "message": self.message,
             "statusCode": self.status,
         }

@@ -1,46 +1,56 @@
-"""The endpoints: each reads its request, asks the ledger, and answers with a document."""
+"""The endpoints for jobs: each reads its request, asks the ledger, and answers with a document."""
 
 from __future__ import annotations
 
 import asyncio
-import json
+import sys
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from qstore.sandbox.ionq import documents, pricing
-from qstore.sandbox.ionq.backends import BACKENDS, Backend
+from qstore.sandbox.ionq.backends import BACKENDS
 from qstore.sandbox.ionq.counters import Counters
 from qstore.sandbox.ionq.execution import Execution
 from qstore.sandbox.ionq.job import Job, State
 from qstore.sandbox.ionq.keys import Keys, whoami
 from qstore.sandbox.ionq.ledger import Filter, Ledger
 from qstore.sandbox.ionq.order import Order, read_order
+from qstore.sandbox.ionq.reading import body_of, choice, cursor_of, day, filter_of, flag, ids_of, whole
 from qstore.sandbox.ionq.refusal import Refusal
-
-LARGEST_BODY = 8_000_000
-"""Bytes."""
+from qstore.sandbox.ionq.sessions import Sessions
+from qstore.sandbox.ionq.usage import GROUPS, MODALITIES, usages
 
 _READ_INLINE = 32_768  # bytes of a body that are checked faster than a thread is called in
 _ESTIMATE_DEFAULTS = {"qubits": 25, "shots": 1000, "1q_gates": 0, "2q_gates": 0}
 
 
 class Endpoints:
-    """Every endpoint as a method.
+    """Each endpoint as a method.
 
     Args:
         ledger: Keeps the jobs.
         execution: Runs them.
         counters: Counts them.
         keys: Tells who asks.
+        sessions: Tells whether a session takes a job.
         page_size: Jobs in one page of a list, at most and by default.
     """
 
-    def __init__(self, ledger: Ledger, execution: Execution, counters: Counters, keys: Keys, page_size: int) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        execution: Execution,
+        counters: Counters,
+        keys: Keys,
+        sessions: Sessions,
+        page_size: int,
+    ) -> None:
         self._ledger = ledger
         self._execution = execution
         self._counters = counters
         self._keys = keys
+        self._sessions = sessions
         self._page_size = page_size
         self._running: set[asyncio.Task[None]] = set()
 
@@ -48,8 +58,9 @@ class Endpoints:
 
     async def create_job(self, request: Request) -> Response:
         """POST /jobs."""
-        body = await _body(request)
-        job = self._ledger.accept(await _order(body))
+        order = await _order(await body_of(request))
+        self._sessions.admit(order)
+        job = self._ledger.accept(order)
         self._counters.accepted(job)
         task = asyncio.create_task(self._run(job))
         self._running.add(task)
@@ -67,17 +78,8 @@ class Endpoints:
     async def get_jobs(self, request: Request) -> Response:
         """GET /jobs."""
         query = request.query_params
-        ids = query.getlist("ids") + query.getlist("ids[]")
-        targets = query.get("target")
-        only = Filter(
-            ids=frozenset(ids) if ids else None,
-            parent_id=query.get("parent_job_id"),
-            state=_state(query.get("status")),
-            backends=frozenset(targets.split(",")) if targets else None,
-            session_id=query.get("session_id"),
-        )
-        limit = min(_whole(query.get("limit"), "limit", self._page_size, least=1), self._page_size)
-        jobs, following = self._ledger.search(only, limit, _cursor(query.get("next")))
+        limit = min(whole(query.get("limit"), "limit", self._page_size, least=1), self._page_size)
+        jobs, following = self._ledger.search(filter_of(request), limit, cursor_of(request))
         now = self._ledger.clock()
         return JSONResponse(
             {
@@ -85,6 +87,11 @@ class Endpoints:
                 "next": None if following is None else f"{following:x}",
             }
         )
+
+    async def get_session_jobs(self, request: Request) -> Response:
+        """GET /sessions/{session_id}/jobs."""
+        self._sessions.find(request.path_params["session_id"])
+        return await self.get_jobs(request)
 
     async def cancel_job(self, request: Request) -> Response:
         """PUT /jobs/{id}/status/cancel; of a job that has ended it changes nothing, and says so nowhere."""
@@ -94,7 +101,7 @@ class Endpoints:
 
     async def cancel_jobs(self, request: Request) -> Response:
         """PUT /jobs/status/cancel; ids nobody knows are left out of the answer."""
-        jobs = self._known(await _ids(request))
+        jobs = self._known(await ids_of(request))
         for job in jobs:
             job.cancel(self._ledger.clock())
         return JSONResponse({"ids": [job.id for job in jobs], "status": "canceled"})
@@ -107,7 +114,7 @@ class Endpoints:
 
     async def delete_jobs(self, request: Request) -> Response:
         """DELETE /jobs; ids nobody knows are left out of the answer."""
-        jobs = self._known(await _ids(request))
+        jobs = self._known(await ids_of(request))
         for job in jobs:
             self._ledger.delete(job)
         return JSONResponse({"ids": [job.id for job in jobs], "status": "deleted"})
@@ -115,7 +122,8 @@ class Endpoints:
     # -- results --------------------------------------------------------------------------------------------
 
     async def get_result(self, request: Request) -> Response:
-        """GET /jobs/{id}/results/probabilities, histogram or shots."""
+        """GET /jobs/{id}/results/probabilities, histogram or shots; nothing is debiased here, so nothing sharpened."""
+        flag(request.query_params.get("sharpen"), "sharpen")
         kind = request.url.path.rpartition("/")[2]
         return _json(self._result(self._completed(request), kind))
 
@@ -138,6 +146,14 @@ class Endpoints:
                 return _json(b'{"shots":%b}' % result if job.type == "ionq.qasm3.v1" else result)
         raise Refusal(404, f"job {job.id} has no artifact {wanted!r}")
 
+    async def get_variant(self, request: Request) -> Response:
+        """GET /jobs/{id}/variants/{variant}/results/…: nothing is debiased here, so no job has variants."""
+        raise Refusal(404, f"job {self._job(request).id} has no variants")
+
+    async def get_compiled(self, request: Request) -> Response:
+        """GET /jobs/{id}/circuits/{lang}: nothing is compiled here."""
+        raise Refusal(404, f"job {self._job(request).id} was not compiled")
+
     def _result(self, job: Job, kind: str) -> bytes:
         result = job.outcome.results.get(kind) if job.outcome else None
         if result is None:
@@ -153,7 +169,7 @@ class Endpoints:
             if child.state(now) is State.COMPLETED
         )
 
-    # -- money, backends, keys ------------------------------------------------------------------------------
+    # -- money and keys -------------------------------------------------------------------------------------
 
     async def get_cost(self, request: Request) -> Response:
         """GET /jobs/{id}/cost."""
@@ -168,23 +184,24 @@ class Endpoints:
         inputs = {
             "backend": backend.name,
             "type": query.get("type", "ionq.circuit.v1"),
-            **{name: _whole(query.get(name), name, value) for name, value in _ESTIMATE_DEFAULTS.items()},
-            "error_mitigation": query.get("error_mitigation", "false").lower() == "true",
+            **{name: whole(query.get(name), name, value) for name, value in _ESTIMATE_DEFAULTS.items()},
+            "error_mitigation": flag(query.get("error_mitigation"), "error_mitigation") or False,
         }
         return JSONResponse(pricing.estimate(inputs, backend, self._ledger.latency, self._ledger.clock()))
 
-    async def get_backends(self, _request: Request) -> Response:
-        """GET /backends."""
-        now = self._ledger.clock()
-        return JSONResponse([documents.backend(backend, now) for backend in BACKENDS.values()])
-
-    async def get_backend(self, request: Request) -> Response:
-        """GET /backends/{backend}."""
-        return JSONResponse(documents.backend(_backend(request), self._ledger.clock()))
-
-    async def get_characterizations(self, request: Request) -> Response:
-        """GET /backends/{backend}/characterizations."""
-        return JSONResponse(documents.characterizations(_backend(request), self._ledger.clock()))
+    async def get_usage(self, request: Request) -> Response:
+        """GET /organizations/{organization}/usage."""
+        query = request.query_params
+        start = day(query.get("start_date"), "start_date")
+        end = day(query.get("end_date"), "end_date")
+        if end <= start:
+            raise Refusal(400, "end_date: after start_date")
+        group_by = choice(query.get("group_by"), "group_by", GROUPS)
+        modality = choice(query.get("modality"), "modality", MODALITIES)
+        if request.path_params["organization"].lower() != documents.ORGANIZATION_ID:
+            raise Refusal(404, "there is no such organization")
+        jobs, _ = self._ledger.search(Filter(), sys.maxsize - 1)
+        return JSONResponse(usages(jobs, start, end, group_by, modality, self._ledger.clock()))
 
     async def get_whoami(self, request: Request) -> Response:
         """GET /whoami."""
@@ -209,63 +226,11 @@ class Endpoints:
         return [job for job in map(self._ledger.find, dict.fromkeys(ids)) if job is not None]
 
 
-# -- reading requests ---------------------------------------------------------------------------------------
-
-
-async def _body(request: Request) -> bytes:
-    """The body, no further than it may go."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > LARGEST_BODY:
-            raise Refusal(413, f"a request has at most {LARGEST_BODY} bytes")
-    return bytes(body)
-
-
 async def _order(body: bytes) -> Order:
     """Check a job, in a thread where that takes more than a moment."""
     if len(body) <= _READ_INLINE and b"ionq.qasm3" not in body:
         return read_order(body)
     return await asyncio.to_thread(read_order, body)
-
-
-async def _ids(request: Request) -> list[str]:
-    try:
-        ids = json.loads(await _body(request))["ids"]
-    except (ValueError, TypeError, KeyError):
-        ids = None
-    if not isinstance(ids, list) or not all(isinstance(each, str) for each in ids):
-        raise Refusal(400, 'the body is {"ids": [...]}')
-    return ids
-
-
-def _backend(request: Request) -> Backend:
-    backend = BACKENDS.get(request.path_params["backend"])
-    if backend is None:
-        raise Refusal(404, "there is no such backend")
-    return backend
-
-
-def _whole(text: str | None, name: str, default: int, least: int = 0) -> int:
-    if text is None:
-        return default
-    if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) >= least):  # noqa: PLR2004 - int32
-        raise Refusal(400, f"{name}: a whole number of at least {least}")
-    return int(text)
-
-
-def _state(text: str | None) -> State | None:
-    try:
-        return State(text) if text is not None else None
-    except ValueError:
-        raise Refusal(400, f"status: there is no state {text!r}") from None
-
-
-def _cursor(text: str | None) -> int | None:
-    try:
-        return int(text, 16) if text else None
-    except ValueError:
-        raise Refusal(400, "next: not a cursor of ours") from None
 
 
 def _json(body: bytes) -> Response:

@@ -13,6 +13,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from qstore.sandbox.ionq.app import PREFIX
 from qstore.sandbox.ionq.counters import Counters
+from qstore.sandbox.ionq.drop import ABORT
 
 _GRACE = 1  # seconds a request may still take after the signal
 _SWITCH_INTERVAL = 0.001  # seconds; a busy simulation hands over to the requests this soon
@@ -66,7 +67,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 def _protocol(counters: Counters) -> type[HttpToolsProtocol]:
     class CountedProtocol(HttpToolsProtocol):
-        """Counts each connection at its first question to the API, and sends without delay.
+        """Counts each connection at its first question to the API, lets it be dropped, and sends without delay.
 
         Head and body of an answer are two small writes; without TCP_NODELAY the second waits for the
         client's delayed acknowledgment, 40 ms.
@@ -79,6 +80,7 @@ def _protocol(counters: Counters) -> type[HttpToolsProtocol]:
             transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
         def on_headers_complete(self) -> None:
+            self.scope["state"][ABORT] = self.transport.abort
             super().on_headers_complete()
             if not self._counted and self.scope["path"].startswith(PREFIX):
                 self._counted = True
