@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import signal
 import time
 from collections.abc import Iterator
@@ -203,6 +205,16 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a long metadata name": (single(metadata={"n" * 41: ""}), "metadata"),
     "a long metadata value": (single(metadata={"n": "v" * 40_001}), "metadata"),
     "metadata that is no text": (single(metadata={"n": 1}), "metadata"),
+    "a null name": (single(name=None), "name is null"),
+    "a null width": (single(input={"gateset": "qis", "qubits": None, "circuit": BELL}), "input: Value error, qubits"),
+    "a seed of 64 bits": (single(noise={"model": "ideal", "seed": 2**31}), "noise.seed"),
+    "an unknown setting": (single(settings={"compilation": {"level": 1}}), "settings.compilation.level"),
+    "a setting without end": (single(settings={"compilation": {"opt": math.inf}}), "finite"),
+    "a register that is no list": (
+        {**multi(FLIP), "input": {"gateset": "qis", "circuits": [{"circuit": FLIP, "registers": {"c": 0}}]}},
+        "registers.c",
+    ),
+    "a session nobody opened": (single(session_id="nobody"), "no such session"),
     "debiasing with few shots": (
         single(backend="qpu.forte-1", shots=499, settings={"error_mitigation": {"debiasing": True}}),
         "500",
@@ -220,16 +232,21 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
 def test_a_job_that_cannot_run_is_refused_with_the_reason(stand_in: StandIn, case: str) -> None:
     body, reason = REFUSED[case]
     before = stand_in.stats()["jobs_accepted"]
-    answer = stand_in.http.post("/jobs", json=body)
+    answer = stand_in.http.post("/jobs", content=json.dumps(body))
     assert answer.status_code == 400
     assert (answer.json()["error"], answer.json()["statusCode"]) == ("Bad Request", 400)
     assert reason in answer.json()["message"]
     assert stand_in.stats()["jobs_accepted"] == before
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff"])
+DEBIASING = {"debiasing": True}
+USAGE = "/organizations/5a4d0000-0000-4000-8000-000000000002/usage?start_date=2026-01-01&end_date=2026-02-01"
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff", b"[" * 100_000])
 def test_a_body_that_is_no_json_object_is_refused(stand_in: StandIn, body: bytes) -> None:
-    assert stand_in.http.post("/jobs", content=body).status_code == 400
+    for method, path in (("POST", "/jobs"), ("PUT", "/jobs/status/cancel"), ("DELETE", "/jobs"), ("POST", "/sessions")):
+        assert stand_in.http.request(method, path, content=body).status_code == 400
 
 
 def test_a_body_over_eight_megabytes_is_too_large(stand_in: StandIn) -> None:
@@ -239,7 +256,17 @@ def test_a_body_over_eight_megabytes_is_too_large(stand_in: StandIn) -> None:
 
 @pytest.mark.parametrize(
     "asked",
-    ["/jobs?limit=0", "/jobs?limit=many", "/jobs?status=done", "/jobs?next=!", "/jobs/estimate?backend=x"],
+    [
+        *("/jobs?limit=0", "/jobs?limit=many", "/jobs?limit=2147483648", "/jobs?status=done", "/jobs?next=!"),
+        *("/jobs/estimate?backend=x", "/jobs/estimate?backend=simulator&error_mitigation=maybe"),
+        *("/backends/qpu.aria-1/characterizations?limit=11", "/backends/qpu.aria-1/characterizations?start=once"),
+        "/sessions?active=perhaps",
+        f"{USAGE}&group_by=job&modality=hourly",
+        f"{USAGE}&group_by=planet&modality=daily",
+        f"{USAGE.replace('02-01', '02-30')}&group_by=job&modality=daily",
+        f"{USAGE.replace('02-01', '01-01')}&group_by=job&modality=daily",
+        "/organizations/5a4d0000-0000-4000-8000-000000000002/usage",
+    ],
 )
 def test_a_question_that_makes_no_sense_is_refused(stand_in: StandIn, asked: str) -> None:
     assert stand_in.http.get(asked).status_code == 400
@@ -249,6 +276,32 @@ def test_a_question_that_makes_no_sense_is_refused(stand_in: StandIn, asked: str
 def test_a_job_nobody_knows_is_not_found(stand_in: StandIn, method: str) -> None:
     answer = stand_in.http.request(method, "/jobs/00000000-0000-0000-0000-000000000000")
     assert (answer.status_code, answer.json()["error"]) == (404, "Not Found")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("circuits/native", "circuits/qasm3", "artifacts/none", "variants/none/results/probabilities"),
+        *("variants/none/results/histogram", "variants/none/results/shots"),
+    ],
+)
+def test_what_a_job_does_not_have_is_not_found(stand_in: StandIn, path: str) -> None:
+    job_id = stand_in.submit(single(backend="qpu.forte-1", shots=500, settings={"error_mitigation": DEBIASING}))
+    stand_in.ended(job_id)
+    answer = stand_in.http.get(f"/jobs/{job_id}/{path}")
+    assert (answer.status_code, job_id in answer.json()["message"]) == (404, True)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/sessions/nobody", "/sessions/nobody/jobs", "/backends/qpu.none/characterizations"),
+        "/backends/simulator/characterizations/00000000-0000-0000-0000-000000000000",
+        USAGE.replace("0002", "0003") + "&group_by=job&modality=daily",
+    ],
+)
+def test_what_nobody_knows_is_not_found(stand_in: StandIn, path: str) -> None:
+    assert stand_in.http.get(path).json()["statusCode"] == 404
 
 
 def test_an_address_nobody_knows_is_not_found(stand_in: StandIn) -> None:
