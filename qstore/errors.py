@@ -109,7 +109,7 @@ class BreakerOpen(TransientError):  # noqa: N818 - the field's word
         retry_after: Seconds until it is worth trying again.
     """
 
-    def __init__(self, message: str, retry_after: float) -> None:
+    def __init__(self, message: str, retry_after: float = 0.0) -> None:
         super().__init__(message, retry_after)
         self.retry_after = retry_after
 
@@ -149,7 +149,19 @@ class JobFailedError(QstoreError):
 
 
 class IonQRefusedError(JobFailedError):
-    """IonQ refused the request (4xx); nothing was paid."""
+    """IonQ refused the request (4xx); nothing was paid.
+
+    Args:
+        message: IonQ's own words.
+        status: The HTTP status of its answer, or 0 where that is not known.
+    """
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message, status)
+        self.status = status
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class IonQJobFailedError(JobFailedError):

@@ -34,12 +34,13 @@ class Settings(BaseSettings):
     ionq_read_timeout: float = Field(30.0, gt=0, description="Seconds to wait for IonQ's answer.")
     ionq_list_lag: float = Field(5.0, ge=0, description="Seconds until IonQ's job list surely shows a job.")
 
-    ionq_pool_min_size: int = Field(0, ge=0, description="Sessions with IonQ a replica keeps open, idle or not.")
+    ionq_pool_min_size: int = Field(0, ge=0, description="Sessions with IonQ a replica keeps, however long unused.")
     ionq_pool_max_size: int = Field(4, ge=1, description="Sessions, each one TCP connection, a replica has at most.")
     ionq_pool_timeout: float = Field(30.0, gt=0, description="Seconds to wait for a free session.")
     ionq_pool_max_waiting: int = Field(0, ge=0, description="Threads that may wait for one; 0: any number.")
     ionq_pool_max_lifetime: float = Field(3600.0, gt=0, description="Seconds after which a session is replaced.")
-    ionq_pool_max_idle: float = Field(60.0, gt=0, description="Seconds after which an unused session is closed.")
+    # shorter than the 60 s after which servers and load balancers commonly close an idle connection on their side
+    ionq_pool_max_idle: float = Field(30.0, gt=0, description="Seconds after which an unused session is closed.")
     ionq_pool_max_uses: int = Field(0, ge=0, description="Requests after which a session is replaced; 0: never.")
 
     poll_floor: float = Field(0.2, gt=0, description="Shortest pause between two looks at a job, seconds.")

@@ -77,6 +77,21 @@ class Announcer:
                 self._started(dispatcher, job, received_at, started_at)
         dispatcher.flush()
 
+    def retried(self, jobs: Sequence[Job], error: Exception, retries: int) -> None:
+        """Jobs are offered to IonQ again.
+
+        Args:
+            jobs: Which.
+            error: Why.
+            retries: How often by now.
+        """
+        dispatcher = self._dispatcher()
+        for job in jobs:
+            if not job.delivered:
+                self._received(dispatcher, job, job.submitted_at)
+            dispatcher.send("task-retried", uuid=job.job_id, exception=repr(error), traceback=None, retries=retries)
+        dispatcher.flush()
+
     def ended(self, jobs: Sequence[Ended], unannounced: Sequence[Job] = ()) -> None:
         """Jobs ended.
 
@@ -107,8 +122,11 @@ class Announcer:
             self._opened.connection.release()
 
     def _started(self, dispatcher: EventDispatcher, job: Job, received_at: float, started_at: float) -> None:
-        send = dispatcher.send
-        send(
+        self._received(dispatcher, job, received_at)
+        dispatcher.send("task-started", uuid=job.job_id, timestamp=started_at)
+
+    def _received(self, dispatcher: EventDispatcher, job: Job, received_at: float) -> None:
+        dispatcher.send(
             "task-received",
             uuid=job.job_id,
             name=_TASK,
@@ -121,4 +139,3 @@ class Announcer:
             expires=None,
             timestamp=received_at,
         )
-        send("task-started", uuid=job.job_id, timestamp=started_at)

@@ -1,37 +1,41 @@
-"""Bulk reads: many batches in one look, and what is done becomes outcomes.
+"""When to look at submitted batches, and when to stop: many in one request, then each is ended or looked at again.
 
-Invariant: a circuit's result is found by its child id, never by the position of an answer.
+Invariant: a batch ends with what IonQ says of its job, or by its timeout; never because IonQ could not be asked once.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
-from typing import Any
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
+from http import HTTPStatus
 
-from qstore.circuits.counts import check_distribution
 from qstore.errors import (
-    InvalidResultError,
     IonQJobCanceledError,
     IonQJobFailedError,
     IonQRefusedError,
+    JobTimeoutError,
     QstoreError,
     TransientError,
 )
-from qstore.job import Batch, Run
-from qstore.result import Outcome, measure
+from qstore.job import Batch
 from qstore.state.batches import Batches
 from qstore.state.ledger import Ledger
 from workers.announce import Announcer
 from workers.errands import Errands
+from workers.failpoint import Reached
 from workers.ionq import Document, IonQ
-from workers.registers import tally
+from workers.outcomes import ENDED, Found, Outcomes, Pending
+from workers.pace import Pace
 from workers.settle import Settlement
 
 logger = logging.getLogger(__name__)
 
-_GROWTH = 1.5  # of the pause between looks where IonQ predicts nothing
+_REREADS = 3  # of a result that makes no sense
+_REMEMBERED = 1000  # batches whose rereads are counted
+
+_MAYBE = "It may still run, and be billed."
 
 
 class Collect:
@@ -44,8 +48,9 @@ class Collect:
         settlement: Ends batches.
         announcer: Tells Flower.
         errands: Fetch several results at a time.
-        floor: Shortest pause between two looks, seconds.
-        ceiling: Longest pause, seconds.
+        pace: Says when to look again, and when a job has taken too long.
+        guard: Held around each request; it may refuse one by raising `BreakerOpen`.
+        reached: Told at each named place.
         clock: Epoch seconds.
     """
 
@@ -57,9 +62,10 @@ class Collect:
         settlement: Settlement,
         announcer: Announcer,
         errands: Errands,
+        pace: Pace,
         *,
-        floor: float,
-        ceiling: float,
+        guard: Callable[[], AbstractContextManager[object]],
+        reached: Reached,
         clock: Callable[[], float],
     ) -> None:
         self._ionq = ionq
@@ -68,9 +74,13 @@ class Collect:
         self._settlement = settlement
         self._announcer = announcer
         self._errands = errands
-        self._floor = floor
-        self._ceiling = ceiling
-        self._clock = clock
+        self._pace = pace
+        self._guard = guard
+        self._reached = reached
+        self._outcomes = Outcomes(ionq, guard, clock)
+        self._rereads: dict[str, int] = {}
+
+    # -- looking --------------------------------------------------------------------------------------------
 
     def look(self, batches: Sequence[Batch]) -> None:
         """Look at batches in one request; each is then ended, or looked at again later, by an errand of its own.
@@ -78,28 +88,48 @@ class Collect:
         Raises:
             StoreUnavailableError: Redis does not answer.
         """
+        documents: dict[str, Document] = {}
+        trouble: TransientError | None = None
         try:
-            documents = self._ionq.jobs([batch.remote_id for batch in batches])
-        except (TransientError, IonQRefusedError) as error:
+            with self._guard():
+                documents = self._ionq.jobs([batch.remote_id for batch in batches])
+        except TransientError as error:
             logger.warning("%s batches could not be looked at: %s", len(batches), error)
-            documents = {}
+            trouble = error
+        except IonQRefusedError as error:
+            logger.warning("%s batches are looked at one by one: %s", len(batches), error)
+            for batch in batches:
+                self._errands.run(self._look_alone, batch)
+            return
+        self._reached("collect.looked")
         for batch in batches:
-            self._errands.run(self._one, batch, documents.get(batch.remote_id))
+            self._errands.run(self._one, batch, documents.get(batch.remote_id), trouble)
 
-    def _one(self, batch: Batch, document: Document | None) -> None:
-        status = document["status"] if document else None
-        if document is None or status not in {"completed", "failed", "canceled"}:
-            self._ledger.postpone(batch, self._pause(batch, document), self._announce(batch))
-        elif status == "failed":
-            failure = document.get("failure") or {}
-            self._settlement.fail(
-                batch,
-                IonQJobFailedError(str(failure.get("message") or "no reason given"), str(failure.get("code") or "")),
-            )
-        elif status == "canceled":
-            self._settlement.fail(batch, IonQJobCanceledError(f"IonQ's job {batch.remote_id} was canceled there."))
+    def _look_alone(self, batch: Batch) -> None:
+        """One job that IonQ does not like to be asked for must not hide the others."""
+        document: Document | None = None
+        trouble: TransientError | None = None
+        try:
+            with self._guard():
+                document = self._ionq.job(batch.remote_id)
+        except TransientError as error:
+            logger.warning("Batch %s could not be looked at: %s", batch.batch_id, error)
+            trouble = error
+        except IonQRefusedError as error:
+            logger.warning("IonQ says nothing of batch %s: %s", batch.batch_id, error)
+        self._one(batch, document, trouble)
+
+    def _one(self, batch: Batch, document: Document | None, trouble: TransientError | None) -> None:
+        """Go on with a batch: by what IonQ says of its job, None for nothing, or by why it could not be asked."""
+        if document is not None and document.get("status") in ENDED:
+            self._end(batch, document)
+        elif not self._pace.late(batch):
+            self._again(batch, self._pace.pause(batch, document, trouble))
         else:
-            self._completed(batch, document)
+            self._late(batch, trouble)
+
+    def _again(self, batch: Batch, pause: float) -> None:
+        self._ledger.postpone(batch, pause, self._announce(batch))
 
     def _announce(self, batch: Batch) -> list[int]:
         """Tell Flower of what is still running at the first look; what is done by then is told of all at once."""
@@ -109,81 +139,126 @@ class Collect:
         self._announcer.started([job for jobs in waiting for job in jobs], batch.created_at, batch.submitted_at)
         return [len(jobs) for jobs in waiting]
 
-    def _completed(self, batch: Batch, document: Document) -> None:
+    # -- the end --------------------------------------------------------------------------------------------
+
+    def _end(self, batch: Batch, document: Document, given_up: JobTimeoutError | None = None) -> None:
+        """Settle a batch with what became of each of its circuits, or read again later what cannot be read now.
+
+        Args:
+            batch: The batch.
+            document: Its job.
+            given_up: What becomes of circuits that still run; None where the job has ended.
+        """
         runs = [each.run for each in self._batches.load(batch)]
+        failure = partial(self._failure, batch, given_up)
         try:
-            if len(runs) > 1:
-                document = self._ionq.job(batch.remote_id)
-            read = self._ionq.shots if runs[0].format == "qasm3" else self._ionq.probabilities
-            shares = _shares(runs, document, read(document))
+            found = self._outcomes.read(batch, runs, document, failure)
         except TransientError as error:
-            logger.warning("The result of batch %s could not be read: %s", batch.batch_id, error)
-            self._ledger.postpone(batch, self._pause(batch, None))
-        except (InvalidResultError, IonQRefusedError) as error:
-            self._settlement.fail(batch, error)
+            if given_up is None:
+                logger.warning("The result of batch %s could not be read: %s", batch.batch_id, error)
+                self._again(batch, self._pace.pause(batch, None, error))
+                return
+            found = [given_up] * len(runs)
+        pause = self._worth_waiting(batch, document, found) if given_up is None else None
+        if pause is not None:
+            self._again(batch, pause)
+            return
+        outcomes = [
+            each
+            if not isinstance(each, Pending)
+            # under a job that did not complete, a child that still seems to run never ends
+            else each.error or failure(each.document if document.get("status") == "completed" else document)
+            for each in found
+        ]
+        self._reached("collect.read")
+        if failed := [each for each in outcomes if isinstance(each, QstoreError)]:
+            logger.error("Batch %s: %s of %s failed: %s", batch.batch_id, len(failed), len(outcomes), failed[0])
+        self._settlement.settle(batch, outcomes)
+        self._rereads.pop(batch.batch_id, None)
+
+    def _worth_waiting(self, batch: Batch, document: Document, found: Sequence[Found]) -> float | None:
+        """Seconds until what is pending may have come; None where there is nothing to wait for any more."""
+        pending = [each for each in found if isinstance(each, Pending)]
+        running = [each.document for each in pending if each.error is None]
+        if running and document.get("status") == "completed" and not self._pace.over(batch):
+            for child in running if self._pace.late(batch) else ():
+                self._cancel(child["id"])
+            return self._pace.pause(batch, running[0])
+        rereads = self._rereads.get(batch.batch_id, 0)
+        if rereads == _REREADS or not (unread := [each.error for each in pending if each.error is not None]):
+            return None
+        if len(self._rereads) == _REMEMBERED:
+            self._rereads.clear()
+        self._rereads[batch.batch_id] = rereads + 1
+        logger.warning("Batch %s: %s circuits are read again later: %s", batch.batch_id, len(unread), unread[0])
+        return self._pace.pause(batch)
+
+    def _failure(self, batch: Batch, given_up: JobTimeoutError | None, document: Document) -> QstoreError:
+        """What it means that a job, or a child, did not complete."""
+        status = document.get("status")
+        if status == "failed":
+            failure = document.get("failure")
+            said = failure if isinstance(failure, dict) else {"message": failure}
+            return IonQJobFailedError(str(said.get("message") or "no reason given"), str(said.get("code") or ""))
+        if status != "canceled":
+            return given_up or self._timed_out(batch, f"part of it is still {status}, and may still run.")
+        if self._pace.late(batch):
+            return self._timed_out(batch, "it was canceled.")
+        return IonQJobCanceledError(f"IonQ's job {document.get('id')} was canceled there.")
+
+    # -- too late -------------------------------------------------------------------------------------------
+
+    def _late(self, batch: Batch, trouble: TransientError | None) -> None:
+        """Cancel a job that takes too long; at the next look it is canceled, or completed after all."""
+        refusal = trouble or self._cancel(batch.remote_id)
+        over = self._pace.over(batch)
+        if isinstance(refusal, TransientError):
+            if over:
+                self._give_up(batch, f"IonQ could not be asked to cancel it: {refusal}")
+            else:
+                self._again(batch, self._pace.pause(batch, trouble=refusal))
+        elif refusal is not None or over:
+            self._last_look(batch, refusal)
         else:
-            self._settlement.settle(
-                batch, [self._outcome(batch, run, document, share) for run, share in zip(runs, shares, strict=True)]
-            )
+            self._again(batch, self._pace.pause(batch))
 
-    def _outcome(self, batch: Batch, run: Run, document: Document, share: Any) -> Outcome | QstoreError:
-        """What one run gave; a share that makes no sense fails its own run only."""
+    def _last_look(self, batch: Batch, refusal: IonQRefusedError | None) -> None:
+        """End a batch by its timeout, unless its job ended meanwhile."""
         try:
-            probabilities = (
-                tally(share, run.width, run.group.shots)
-                if run.format == "qasm3"
-                else check_distribution(share, run.width)
-            )
-        except InvalidResultError as error:
+            with self._guard():
+                document = self._ionq.job(batch.remote_id)
+        except IonQRefusedError as error:
+            unknown = error.status == HTTPStatus.NOT_FOUND
+            self._give_up(batch, "IonQ does not know the job" if unknown else f"IonQ says nothing of it: {error}")
+        except TransientError as error:
+            if self._pace.over(batch):
+                self._give_up(batch, f"IonQ could not be asked about it: {error}")
+            else:
+                self._again(batch, self._pace.pause(batch, trouble=error))
+        else:
+            if document.get("status") in ENDED:
+                self._end(batch, document)
+            elif refusal is not None:
+                self._end(batch, document, self._timed_out(batch, f"IonQ would not cancel it: {refusal} {_MAYBE}"))
+            else:
+                said = f"canceled, it is {document.get('status')} still"
+                self._end(batch, document, self._timed_out(batch, f"{said}. {_MAYBE}"))
+
+    def _give_up(self, batch: Batch, why: str) -> None:
+        self._settlement.fail(batch, self._timed_out(batch, f"{why}. {_MAYBE}"))
+        self._rereads.pop(batch.batch_id, None)
+
+    def _cancel(self, remote_id: str) -> TransientError | IonQRefusedError | None:
+        """Have a job, or a child, canceled; return why it could not be."""
+        try:
+            with self._guard():
+                self._ionq.cancel(remote_id)
+        except (TransientError, IonQRefusedError) as error:
+            logger.warning("IonQ's job %s takes too long and could not be canceled: %s", remote_id, error)
             return error
-        return measure(
-            run,
-            probabilities,
-            remote_id=batch.remote_id,
-            sent=batch.submitted_at,
-            done=self._clock(),
-            quantum_seconds=_billed(document, len(batch.run_ids)),
-        )
+        logger.warning("IonQ's job %s takes too long and was canceled", remote_id)
+        return None
 
-    def _pause(self, batch: Batch, document: Document | None) -> float:
-        """How long until it is worth looking again: what IonQ predicts, or ever longer."""
-        predicted = 0.0
-        if document is not None:
-            milliseconds = (
-                document.get(name) for name in ("predicted_wait_time_ms", "predicted_execution_duration_ms")
-            )
-            whole = sum(value for value in milliseconds if isinstance(value, int | float)) / 1000
-            # a prediction counts from submission; what is left of it is the time to sleep
-            predicted = whole - (self._clock() - _submitted_at(document, batch))
-        if predicted <= 0:
-            predicted = self._floor * _GROWTH ** min(batch.looks, 50)
-        return min(max(predicted, self._floor), self._ceiling)
-
-
-def _shares(runs: Sequence[Run], document: Document, artifact: Any) -> list[Any]:
-    """Each run's part of the answer; None where IonQ left it out.
-
-    Raises:
-        InvalidResultError: The answer names circuits the job does not have.
-    """
-    children = document.get("child_job_ids")
-    if not children and len(runs) == 1:
-        return [artifact]
-    if not isinstance(children, list) or len(children) != len(runs) or len(set(children)) != len(runs):
-        raise InvalidResultError(f"IonQ's job {document.get('id')} names children {children} for {len(runs)} circuits.")
-    if not isinstance(artifact, Mapping) or not set(artifact) <= set(children):
-        raise InvalidResultError(f"IonQ's job {document.get('id')} answers for circuits it does not have.")
-    return [artifact.get(child) for child in children]
-
-
-def _billed(document: Document, circuits: int) -> float | None:
-    """Seconds of quantum compute time billed for one circuit's share of the job."""
-    microseconds = (document.get("stats") or {}).get("billed_quantum_compute_time_us")
-    return microseconds / 1e6 / circuits if isinstance(microseconds, int | float) else None
-
-
-def _submitted_at(document: Document, batch: Batch) -> float:
-    try:
-        return datetime.fromisoformat(document["submitted_at"]).timestamp()
-    except (KeyError, TypeError, ValueError):
-        return batch.submitted_at
+    def _timed_out(self, batch: Batch, said: str) -> JobTimeoutError:
+        seconds = self._pace.timeout(batch)
+        return JobTimeoutError(f"IonQ's job {batch.remote_id} on {batch.group.backend} took over {seconds:g} s: {said}")

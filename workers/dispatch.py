@@ -7,18 +7,33 @@ what comes next: taken, refused, certainly not taken, or unknown. Unknown is nev
 from __future__ import annotations
 
 import logging
-import random
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from http import HTTPStatus
 
-from qstore.errors import IonQRefusedError, IonQThrottledError, SubmissionUncertainError, TransientError
+from qstore.errors import IonQRefusedError, QstoreError, StoreUnavailableError, SubmissionUncertainError, TransientError
 from qstore.job import Batch, Group
 from qstore.state.batches import Batches, Loaded
+from qstore.state.breaker import Breakers, Permit
 from qstore.state.ledger import Ledger
+from workers.failpoint import Reached
 from workers.ionq import IonQ
 from workers.payload import payload
+from workers.retry import Retry
 from workers.settle import Settlement
 
 logger = logging.getLogger(__name__)
+
+_ONE_OF_THEM = {HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCESSABLE_ENTITY}
+"""Refusals that may be about one circuit of many."""
+
+# a clock that goes on while the machine sleeps, where there is one
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
+class LeaseLostError(Exception):
+    """The batch may be another replica's by now, so its request was not sent."""
 
 
 class Dispatch:
@@ -27,34 +42,41 @@ class Dispatch:
     Args:
         batches: Takes runs from their groups.
         ledger: Batch records.
+        breakers: Told what became of requests.
         ionq: The session.
         settlement: Ends what IonQ refuses.
+        retry: Offers again what IonQ did not take.
         first_look: Seconds from acceptance to the first look.
         list_lag: Seconds until IonQ's list surely shows a job.
-        max_retries: Times a batch that IonQ did not take is offered again.
-        backoff: First pause before that, doubling, seconds.
+        sendable: Seconds from the renewal of a lease in which a request may still be sent: whoever takes over after
+            the lease then finds its job in IonQ's list.
+        reached: Told at each named place of the way.
     """
 
     def __init__(
         self,
         batches: Batches,
         ledger: Ledger,
+        breakers: Breakers,
         ionq: IonQ,
         settlement: Settlement,
+        retry: Retry,
         *,
         first_look: float,
         list_lag: float,
-        max_retries: int,
-        backoff: float,
+        sendable: float,
+        reached: Reached,
     ) -> None:
         self._batches = batches
         self._ledger = ledger
+        self._breakers = breakers
         self._ionq = ionq
         self._settlement = settlement
+        self._retry = retry
         self._first_look = first_look
         self._list_lag = list_lag
-        self._max_retries = max_retries
-        self._backoff = backoff
+        self._sendable = sendable
+        self._reached = reached
 
     def group(self, group: Group) -> None:
         """Send every batch of a group that may leave now.
@@ -62,20 +84,29 @@ class Dispatch:
         Raises:
             StoreUnavailableError: Redis does not answer; what was taken waits in the ledger.
         """
-        for batch in self.take(group):
-            self.send(batch)
+        more = True
+        while more:
+            taken = self._batches.take(group)
+            more = taken.more
+            if taken.batch is not None:
+                self.send(taken.batch)
 
-    def take(self, group: Group) -> Iterator[Batch]:
+    def take(self, group: Group) -> tuple[list[Batch], bool]:
         """Take every batch of a group that may leave now; whoever takes one sends it.
+
+        Returns:
+            The batches, and whether another one only waits for one of them to get out of its way.
 
         Raises:
             StoreUnavailableError: Redis does not answer.
         """
-        more = True
-        while more:
-            batch, more = self._batches.take(group)
-            if batch is not None:
-                yield batch
+        batches: list[Batch] = []
+        while True:
+            taken = self._batches.take(group)
+            if taken.batch is not None:
+                batches.append(taken.batch)
+            if not taken.more:
+                return batches, taken.busy
 
     def send(self, batch: Batch) -> None:
         """Send a batch just taken, once, and remember what became of it.
@@ -83,42 +114,63 @@ class Dispatch:
         Raises:
             StoreUnavailableError: Redis does not answer; the batch waits in the ledger.
         """
+        self._reached("dispatch.taken")
+        sendable_until = time.clock_gettime(_CLOCK) + self._sendable
         begun = self._batches.begin(batch)
         if begun is None:
             logger.warning("Batch %s waited too long to be sent and is another replica's by now", batch.batch_id)
             return
         batch, loaded = begun
+        self._reached("dispatch.begun")
+
+        def before_sending() -> None:
+            self._reached("dispatch.sending")
+            if time.clock_gettime(_CLOCK) > sendable_until:
+                raise LeaseLostError("The lease runs out before an answer could come.")
+
         try:
-            remote_id = self._ionq.submit(payload(batch, [each.run for each in loaded]))
-        except IonQRefusedError as error:
-            self._settlement.fail(batch, error)
-        except TransientError as error:
-            self._put_back(batch, loaded, error)
+            remote_id = self._ionq.submit(payload(batch, [each.run for each in loaded]), before_sending)
+        except LeaseLostError as error:
+            # its record is left alone: whoever holds it now finds that IonQ does not have the job
+            self._report(batch, error)
+            logger.warning("Batch %s was not sent: %s", batch.batch_id, error)
         except SubmissionUncertainError as error:
+            self._report(batch, error)
             logger.warning("Batch %s: %s It will be looked up before anything else is sent", batch.batch_id, error)
             self._ledger.postpone(batch, self._list_lag)
+        except TransientError as error:
+            self._report(batch, error)
+            self._retry.offer_again(batch, error, loaded)
+        except IonQRefusedError as error:
+            self._report(batch, error)
+            self._refused(batch, loaded, error)
         else:
-            logger.info("Batch %s: %s circuits are IonQ's %s", batch.batch_id, len(loaded), remote_id)
-            if not self._ledger.submitted(batch, remote_id, pause=self._first_look):
-                logger.warning("Batch %s is another replica's by now; it will find the job", batch.batch_id)
+            self._reached("dispatch.answered")
+            self._taken(batch, remote_id)
 
-    def offer_again(self, batch: Batch, error: TransientError | SubmissionUncertainError) -> None:
-        """Put the runs of a batch that IonQ certainly did not take back, or give up after `max_retries`.
+    def _taken(self, batch: Batch, remote_id: str) -> None:
+        if self._ledger.submitted(batch, remote_id, pause=self._first_look):
+            logger.info("Batch %s: %s circuits are IonQ's %s", batch.batch_id, len(batch.run_ids), remote_id)
+            self._reached("dispatch.submitted")
+            return
+        # its circuits went back while this replica slept; what it bought nobody will read, so it must not run
+        logger.error("Batch %s came back to life too late: IonQ's %s is canceled", batch.batch_id, remote_id)
+        try:
+            self._ionq.cancel(remote_id)
+        except QstoreError as error:
+            logger.error("IonQ's %s could not be canceled, cancel it by hand: %s", remote_id, error)  # noqa: TRY400 - its words say all
 
-        Raises:
-            StoreUnavailableError: Redis does not answer.
-        """
-        self._put_back(batch, self._batches.load(batch), error)
-
-    def _put_back(
-        self, batch: Batch, loaded: Sequence[Loaded], error: TransientError | SubmissionUncertainError
-    ) -> None:
-        attempts = min(each.attempts for each in loaded)
-        if attempts >= self._max_retries:
+    def _refused(self, batch: Batch, loaded: Sequence[Loaded], error: IonQRefusedError) -> None:
+        """One bad circuit must not fail the others: halves go on their own ways, until it is alone."""
+        if len(loaded) == 1 or error.status not in _ONE_OF_THEM:
             self._settlement.fail(batch, error)
             return
-        asked = error.retry_after if isinstance(error, IonQThrottledError) else None
-        # full jitter, so that replicas that failed together do not come back together
-        pause = asked if asked is not None else random.uniform(0, self._backoff * 2**attempts)  # noqa: S311 - no secret
-        logger.warning("Batch %s: %s Its circuits wait %.1f s", batch.batch_id, error, pause)
-        self._batches.put_back(batch, pause)
+        logger.warning("Batch %s is refused and goes on in halves: %s", batch.batch_id, error)
+        for half in self._batches.split(batch) or ():
+            self.group(half)
+
+    def _report(self, batch: Batch, error: Exception) -> None:
+        """Tell the breaker; where Redis does not answer the permit is forgotten in time."""
+        with suppress(StoreUnavailableError):
+            breaker = self._breakers.submit(batch.group.backend)
+            breaker.report(Permit(batch.batch_id, batch.epoch), error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 
 from qstore.errors import StoreUnavailableError
 from qstore.job import Batch
@@ -19,6 +20,7 @@ from workers.settle import Settlement
 logger = logging.getLogger(__name__)
 
 _AWAY = 1.0  # seconds between turns while Redis is away
+_SOON = 0.02  # seconds until a batch may have got out of another's way
 
 
 class Loop:
@@ -32,6 +34,7 @@ class Loop:
         settlement: Goes on with batches that died half finished.
         announcer: Tells Flower of cache hits.
         errands: Run whatever waits on IonQ.
+        maintain: Keeps the pools in order; called every turn.
         idle: Seconds between turns. No longer than a partial batch waits: then each is known before it has to leave.
             Looks wait for the next turn, so that many batches share a request.
     """
@@ -45,6 +48,7 @@ class Loop:
         settlement: Settlement,
         announcer: Announcer,
         errands: Errands,
+        maintain: Callable[[], None],
         idle: float,
     ) -> None:
         self._ledger = ledger
@@ -54,6 +58,7 @@ class Loop:
         self._settlement = settlement
         self._announcer = announcer
         self._errands = errands
+        self._maintain = maintain
         self._idle = idle
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="qstore-loop", daemon=True)
@@ -85,22 +90,27 @@ class Loop:
         by_state: dict[str, list[Batch]] = {}
         for batch in tick.batches:
             by_state.setdefault(batch.state, []).append(batch)
+        busy = False
         for group in tick.groups:
-            for batch in self._dispatch.take(group):
+            batches, crowded = self._dispatch.take(group)
+            busy = busy or crowded
+            for batch in batches:
                 self._errands.run(self._dispatch.send, batch)
         if submitted := by_state.get("submitted"):
             self._errands.run(self._collect.look, submitted)
-        for batch in by_state.get("intent", []):
-            self._errands.run(self._recovery.decide, batch)
+        if intents := by_state.get("intent"):
+            self._errands.run(self._recovery.decide, intents)
         for batch in by_state.get("settled", []):
             self._errands.run(self._settlement.resume, batch)
         if tick.hits:
             self._announcer.ended(
                 [Ended(job, "cached", job.submitted_at, 0.0) for job in tick.hits], unannounced=tick.hits
             )
+        self._maintain()
         if len(tick.batches) == PAGE:
             return 0.0  # there may be more
-        return self._idle if tick.pause is None else min(tick.pause, self._idle)
+        idle = _SOON if busy else self._idle
+        return idle if tick.pause is None else min(tick.pause, idle)
 
     def _run(self) -> None:
         pause = 0.0

@@ -6,14 +6,24 @@ Invariant: a batch whose request may have been sent is sent again only after its
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 
-from qstore.errors import IonQRefusedError, SubmissionUncertainError, TransientError
+from qstore.errors import (
+    BreakerOpen,
+    IonQRefusedError,
+    IonQThrottledError,
+    IonQUnavailableError,
+    SubmissionUncertainError,
+    TransientError,
+)
 from qstore.job import Batch
 from qstore.state.ledger import Ledger
-from workers.dispatch import Dispatch
 from workers.ionq import IonQ
 from workers.payload import NONCE
+from workers.retry import Retry
+from workers.settle import Settlement
 
 logger = logging.getLogger(__name__)
 
@@ -26,50 +36,91 @@ class Recovery:
     Args:
         ionq: The session.
         ledger: Batch records.
-        dispatch: Offers again what IonQ does not have.
+        retry: Offers again what IonQ does not have.
+        settlement: Ends what cannot be decided.
+        guard: Leave to read.
         first_look: Seconds from finding a job to the first look at it.
         list_lag: Seconds until IonQ's list surely shows a job.
+        undecided: Seconds after which a batch that could not be looked up is surfaced.
+        clock: Epoch seconds.
     """
 
     def __init__(
         self,
         ionq: IonQ,
         ledger: Ledger,
-        dispatch: Dispatch,
+        retry: Retry,
+        settlement: Settlement,
+        guard: Callable[[], AbstractContextManager[object]],
         *,
         first_look: float,
         list_lag: float,
+        undecided: float,
+        clock: Callable[[], float],
     ) -> None:
         self._ionq = ionq
         self._ledger = ledger
-        self._dispatch = dispatch
+        self._retry = retry
+        self._settlement = settlement
+        self._guard = guard
         self._first_look = first_look
         self._list_lag = list_lag
+        self._undecided = undecided
+        self._clock = clock
 
-    def decide(self, batch: Batch) -> None:
-        """Adopt the batch's job where IonQ has it, else offer its circuits again.
+    def decide(self, batches: Sequence[Batch]) -> None:
+        """Adopt the jobs of those batches that IonQ has; offer the circuits of the others again.
 
         Raises:
             StoreUnavailableError: Redis does not answer.
         """
-        try:
-            remote_id = self._find(batch)
-        except (TransientError, IonQRefusedError) as error:
-            logger.warning("Batch %s could not be looked up: %s", batch.batch_id, error)
-            self._ledger.postpone(batch, self._list_lag)
+        for batch in batches:
+            if not batch.begun:
+                logger.warning("Batch %s was never sent; its circuits go back", batch.batch_id)
+                self._retry.return_unsent(batch)
+        begun = [batch for batch in batches if batch.begun]
+        if not begun:
             return
-        if remote_id is None:
-            self._dispatch.offer_again(batch, SubmissionUncertainError("IonQ does not have the job."))
-        else:
-            logger.info("Batch %s was found again: IonQ's %s", batch.batch_id, remote_id)
-            self._ledger.submitted(batch, remote_id, pause=self._first_look)
+        try:
+            with self._guard():
+                found = self._find(begun)
+        except (TransientError, IonQRefusedError) as error:
+            for batch in begun:
+                self._wait(batch, error)
+            return
+        for batch in begun:
+            if batch.batch_id in found:
+                remote_id = found[batch.batch_id]
+                logger.warning("Batch %s was found again: IonQ's %s", batch.batch_id, remote_id)
+                self._ledger.submitted(batch, remote_id, pause=self._first_look)
+            else:
+                self._retry.offer_again(batch, IonQUnavailableError("IonQ did not take the job."))
 
-    def _find(self, batch: Batch) -> str | None:
-        """IonQ's id of the batch's job; the list is newest first, so the search ends where older jobs begin."""
+    def _find(self, batches: Sequence[Batch]) -> dict[str, str]:
+        """IonQ's ids, by batch; the list is newest first, so the search ends where older jobs begin."""
+        wanted = {batch.nonce: batch.batch_id for batch in batches}
+        oldest = min(batch.created_at for batch in batches) - _CLOCKS_APART
+        found: dict[str, str] = {}
         for document in self._ionq.recent():
-            if (document.get("metadata") or {}).get(NONCE) == batch.nonce:
-                return str(document["id"])
+            nonce = (document.get("metadata") or {}).get(NONCE)
+            if nonce in wanted:
+                found[wanted[nonce]] = str(document["id"])
             submitted_at = datetime.fromisoformat(document["submitted_at"]).timestamp()
-            if submitted_at < batch.created_at - _CLOCKS_APART:
-                return None
-        return None
+            if len(found) == len(wanted) or submitted_at < oldest:
+                break
+        return found
+
+    def _wait(self, batch: Batch, error: TransientError | IonQRefusedError) -> None:
+        """Look it up again later; what could not be decided for too long is surfaced, not guessed."""
+        if self._clock() - batch.created_at < self._undecided:
+            logger.warning("Batch %s could not be looked up: %s", batch.batch_id, error)
+            pause = error.retry_after if isinstance(error, BreakerOpen | IonQThrottledError) else None
+            self._ledger.postpone(batch, max(pause or 0.0, self._list_lag))
+            return
+        self._settlement.fail(
+            batch,
+            SubmissionUncertainError(
+                f"Whether IonQ took the job is not known, and could not be found out in {self._undecided:g} s: {error} "
+                f"Look for a job named 'qstore {batch.nonce}' at IonQ before you submit the circuit again."
+            ),
+        )

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 
 from celery import Celery
 
 from qstore.entries import Entries
 from qstore.settings import Settings
-from qstore.state.batches import Batches
+from qstore.state.batches import Batches, Offers
+from qstore.state.breaker import Breakers, Rules
+from qstore.state.budget import Budget
 from qstore.state.claims import Claims
 from qstore.state.connection import Connection
 from qstore.state.keys import Keys
 from qstore.state.ledger import Ledger
+from qstore.state.slots import Slots
 from workers.announce import Announcer
 from workers.collect import Collect
 from workers.dispatch import Dispatch
 from workers.errands import Errands
+from workers.failpoint import armed
 from workers.ionq import IonQ
 from workers.loop import Loop
+from workers.pace import Pace
 from workers.recover import Recovery
+from workers.retry import Retry
 from workers.settle import Settlement
 
 _SHORTEST_TURN, _LONGEST_TURN = 0.02, 0.25  # seconds
@@ -37,36 +44,70 @@ class Resources:
 
     def __init__(self, app: Celery, settings: Settings, hostname: str) -> None:
         keys = Keys(settings.key_prefix)
+        api_key = settings.ionq_api_key.get_secret_value()
+        reached = armed(settings.fail_point)
         self._connection = Connection(settings.redis_url, settings.redis_timeout * _PATIENCE)
         self._ionq = IonQ(
             settings.ionq_url,
-            settings.ionq_api_key.get_secret_value(),
+            api_key,
             connect_timeout=settings.ionq_connect_timeout,
             read_timeout=settings.ionq_read_timeout,
-            max_connections=settings.ionq_pool_max_size,
+            pool_timeout=settings.ionq_pool_timeout,
+            min_size=settings.ionq_pool_min_size,
+            max_size=settings.ionq_pool_max_size,
+            max_waiting=settings.ionq_pool_max_waiting,
+            max_lifetime=settings.ionq_pool_max_lifetime,
+            max_idle=settings.ionq_pool_max_idle,
+            max_uses=settings.ionq_pool_max_uses,
         )
         self._errands = Errands(settings.ionq_pool_max_size)
         self._announcer = Announcer(app, hostname)
-        ledger = Ledger(self._connection, keys, settings.lease, settings.result_ttl)
-        batches = Batches(self._connection, keys, settings.batch_size, settings.batch_timeout, settings.lease)
+        entries = Entries(app, self._connection)
+        # stands for the API key in Redis, where the key itself must never be
+        account = hashlib.sha256(f"{settings.ionq_url} {api_key}".encode()).hexdigest()[:16]
+        rules = Rules(
+            settings.failure_threshold,
+            settings.failure_window,
+            settings.recovery_timeout,
+            settings.lease,
+            settings.retry_backoff,
+        )
+        breakers = Breakers(self._connection, keys, account, rules)
+        self._slots = slots = Slots(self._connection, keys, account, settings.max_concurrent_jobs, settings.lease)
+        budget = Budget(self._connection, keys, settings.max_queued_jobs)
+        ledger = Ledger(self._connection, keys, slots, breakers, lease=settings.lease, result_ttl=settings.result_ttl)
+        batches = Batches(
+            self._connection,
+            keys,
+            slots,
+            breakers,
+            Offers(settings.max_retries, settings.retry_timeout),
+            batch_size=settings.batch_size,
+            batch_timeout=settings.batch_timeout,
+            lease=settings.lease,
+        )
         settlement = Settlement(
             app,
             ledger,
-            Claims(self._connection, keys, settings.batch_size, settings.batch_timeout),
-            Entries(app, self._connection),
+            Claims(self._connection, keys, budget, settings.batch_size, settings.batch_timeout),
+            entries,
             self._announcer,
             woken_expires=int(settings.result_expires),
             clock=time.time,
+            reached=reached,
         )
+        retry = Retry(batches, settlement, entries, self._announcer, settings.retry_backoff)
         self.dispatch = Dispatch(
             batches,
             ledger,
+            breakers,
             self._ionq,
             settlement,
+            retry,
             first_look=settings.poll_floor,
             list_lag=settings.ionq_list_lag,
-            max_retries=settings.max_retries,
-            backoff=settings.retry_backoff,
+            sendable=settings.lease - settings.after_sending,
+            reached=reached,
         )
         self.loop = Loop(
             ledger,
@@ -78,20 +119,32 @@ class Resources:
                 settlement,
                 self._announcer,
                 self._errands,
-                floor=settings.poll_floor,
-                ceiling=settings.poll_ceiling,
+                Pace(
+                    floor=settings.poll_floor,
+                    ceiling=settings.poll_ceiling,
+                    timeout_simulator=settings.job_timeout_simulator,
+                    timeout_qpu=settings.job_timeout_qpu,
+                    clock=time.time,
+                ),
+                guard=breakers.read.guard,
+                reached=reached,
                 clock=time.time,
             ),
             Recovery(
                 self._ionq,
                 ledger,
-                self.dispatch,
+                retry,
+                settlement,
+                breakers.read.guard,
                 first_look=settings.poll_floor,
                 list_lag=settings.ionq_list_lag,
+                undecided=settings.result_expires,
+                clock=time.time,
             ),
             settlement,
             self._announcer,
             self._errands,
+            self._ionq.maintain,
             idle=min(max(settings.batch_timeout, _SHORTEST_TURN), _LONGEST_TURN),
         )
 

@@ -19,6 +19,7 @@ from qstore.result import Outcome, Result, read
 from qstore.state.claims import Claims
 from qstore.state.ledger import Ledger, Settled
 from workers.announce import Announcer, Ended
+from workers.failpoint import Reached
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +35,7 @@ class Settlement:
         announcer: Tells Flower.
         woken_expires: Seconds to keep the answer of a job that is delivered again.
         clock: Epoch seconds.
+        reached: Told at each named place of the way.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class Settlement:
         announcer: Announcer,
         woken_expires: int,
         clock: Callable[[], float],
+        reached: Reached,
     ) -> None:
         self._app = app
         self._ledger = ledger
@@ -53,6 +56,7 @@ class Settlement:
         self._announcer = announcer
         self._woken_expires = woken_expires
         self._clock = clock
+        self._reached = reached
 
     def settle(self, batch: Batch, outcomes: Sequence[Outcome | QstoreError]) -> None:
         """End a batch: one outcome, or error, for each of its runs.
@@ -95,9 +99,11 @@ class Settlement:
         Raises:
             StoreUnavailableError: Redis does not answer.
         """
+        self._reached("settle.settled")
         answers = [(job, answer) for run in settled for job, answer in _answers(run)]
         if ends := [Finish(job.job_id, answer, job.parent_id) for job, answer in answers if not job.wake]:
             self._entries.finish(ends)
+        self._reached("settle.finished")
         for job, answer in answers:
             if job.wake:
                 self._wake(job, answer)
@@ -107,6 +113,7 @@ class Settlement:
             [Ended(job, _line(answer), at, runtime) for job, answer in answers if not job.wake],
             unannounced=[job for run in settled for job in run.jobs[run.announced :]],
         )
+        self._reached("settle.announced")
         self._ledger.finished(batch)
 
     def _wake(self, job: Job, answer: Result | QstoreError) -> None:

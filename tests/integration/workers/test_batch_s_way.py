@@ -2,66 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from celery.result import AsyncResult
 from pydantic import SecretStr
-from qiskit import QuantumCircuit
 
 from conditions import free_port
+from house import House
+from producer import Producer, all_over
 from qstore import errors
 from qstore.app import app
-from qstore.circuits.compiler import Compiler
-from qstore.entries import Entries
-from qstore.job import Group, Options
-from qstore.state.batches import Batches
-from qstore.state.claims import Claims
+from qstore.job import Group
 from qstore.state.connection import Connection
 from qstore.state.keys import Keys
-from qstore.submission import Caller, Submission
 from workers.payload import payload
 
 pytestmark = pytest.mark.usefixtures("redis_server")
 
 
-class Producer:
-    """Submits circuits under the test's own keys."""
-
-    def __init__(self, connection: Connection, keys: Keys, size: int = 3, timeout: float = 0.0) -> None:
-        self.connection = connection
-        self.keys = keys
-        claims = Claims(connection, keys, size, timeout)
-        self.submission = Submission(claims, Compiler(), Entries(app, connection), size)
-        self._count = 0
-
-    def submit(self, count: int, **options: Any) -> list[AsyncResult]:
-        prepared = []
-        for _ in range(count):
-            self._count += 1
-            circuit = QuantumCircuit(2, 2, name="bell")
-            circuit.h(0)
-            circuit.cx(0, 1)
-            circuit.ry(self._count / 10, 0)
-            circuit.ry(-self._count / 10, 1)
-            circuit.measure([0, 1], [0, 1])
-            job_id = f"{self.keys.prefix}{self._count}"
-            prepared.append(self.submission.prepare(Caller(job_id), circuit, Options(shots=50, **options)))
-        return [AsyncResult(each.job_id, app=app) for each in self.submission.submit(prepared)]
-
-    def records(self) -> list[Any]:
-        return list(self.connection.client.scan_iter(f"{self.keys.prefix}batch:*"))
-
-
 @pytest.fixture
 def producer(connection: Connection, keys: Keys) -> Producer:
     return Producer(connection, keys)
-
-
-def all_over(producer: Producer, results: Sequence[AsyncResult]) -> Callable[[], bool]:
-    """Every job has ended, and no batch is left."""
-    return lambda: all(result.ready() for result in results) and not producer.records()
 
 
 def test_taken_batches_come_to_counts_and_leave_no_record(
@@ -78,21 +42,41 @@ def test_taken_batches_come_to_counts_and_leave_no_record(
 def test_a_refused_batch_fails_its_jobs_in_ionq_s_words_and_is_not_sent_again(
     producer: Producer, replica: Callable[..., Any], answering: Any
 ) -> None:
-    answering.status, answering.body = 400, b'{"error": "Bad Request", "message": "too odd", "statusCode": 400}'
+    answering.status, answering.body = 402, b'{"error": "Payment Required", "message": "no credit", "statusCode": 402}'
     results = producer.submit(3)
     replica(answering.url).turn_until(all_over(producer, results), "the failure")
     for result in results:
-        with pytest.raises(errors.IonQRefusedError, match="400: too odd"):
+        with pytest.raises(errors.IonQRefusedError, match="402: no credit"):
             result.get()
     assert answering.asked == ["POST /v0.4/jobs"]
     assert [each.state for each in producer.submit(3)] == ["QUEUED"] * 3  # a failure answers nobody else
+
+
+def test_one_circuit_that_ionq_refuses_fails_alone(
+    producer: Producer, replica: Callable[..., Any], stand_in: Any, connection: Connection, keys: Keys
+) -> None:
+    before = stand_in.stats()["circuits_accepted"]
+    bad = House(connection, keys, size=8)
+    results = producer.submit(5)
+    ask = bad.ask("f" * 64, f"{keys.prefix}bad")
+    entry = producer.submission._entries.queued(ask.job.job_id)
+    odd = replace(bad.run("f" * 64, Group("simulator", 50)), wire=b'[{"gate": "odd", "target": 0}]')
+    bad.claims.ask([(replace(ask, entry=entry), odd)])
+    results += [*producer.submit(2), AsyncResult(ask.job.job_id, app=app)]
+    turning = replica(stand_in.url, batch_size=8)
+    turning.turn_until(all_over(producer, results), "the end of all")
+    with pytest.raises(errors.IonQRefusedError, match="400"):
+        results[-1].get()
+    assert all(sum(result.get()["counts"].values()) == 50 for result in results[:-1])
+    assert stand_in.stats()["circuits_accepted"] - before == 7
+    assert turning.resources._slots.in_flight() == 0
 
 
 def test_a_wrong_key_fails_with_a_clear_error(producer: Producer, replica: Callable[..., Any], stand_in: Any) -> None:
 
     results = producer.submit(1)
     replica(stand_in.url, ionq_api_key=SecretStr("wrong")).turn_until(all_over(producer, results), "the failure")
-    with pytest.raises(errors.IonQRefusedError, match="403"):
+    with pytest.raises(errors.IonQUnauthorizedError, match="403"):
         results[0].get()
 
 
@@ -138,8 +122,8 @@ def test_a_job_that_ionq_took_unheard_is_found_again_and_not_bought_twice(
 ) -> None:
     results = producer.submit(3)
     dying = replica(stand_in.url, lease=0.05)
-    batches = Batches(connection, keys, 3, 0.0, lease=0.05)
-    batch, _ = batches.take(Group("simulator", 50))
+    batches = House(connection, keys, timeout=0.0, lease=0.05).batches
+    batch = batches.take(Group("simulator", 50)).batch
     assert batch is not None
     before = stand_in.stats()["circuits_accepted"]
 
@@ -156,7 +140,7 @@ def test_a_job_that_never_reached_ionq_is_sent_by_another_replica(
     producer: Producer, replica: Callable[..., Any], stand_in: Any, connection: Connection, keys: Keys
 ) -> None:
     results = producer.submit(3)
-    batch, _ = Batches(connection, keys, 3, 0.0, lease=0.05).take(Group("simulator", 50))
+    batch = House(connection, keys, timeout=0.0, lease=0.05).batches.take(Group("simulator", 50)).batch
     assert batch is not None
     before = stand_in.stats()["circuits_accepted"]
     replica(stand_in.url).turn_until(all_over(producer, results), "counts")

@@ -1,0 +1,6 @@
+"""Pool[T]: what has no pool of its own is pooled here, in psycopg_pool's words."""
+
+from workers.pool.pool import Pool
+from workers.pool.stats import PoolStats
+
+__all__ = ["Pool", "PoolStats"]

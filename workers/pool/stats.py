@@ -1,0 +1,79 @@
+"""What a pool tells of itself.
+
+Invariant: once nothing is being made or closed, `made` is `size` and the sum of `closed`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+Reason = Literal["lifetime", "idle", "uses", "errors", "check", "close"]
+"""Why a member was closed: the limit it reached, its errors, a failed check, or the end of the pool."""
+
+_WINDOW = 1000  # waits that the percentiles cover
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoolStats:
+    """A pool at one moment; counts are since it was made, in this process.
+
+    Attributes:
+        name: The pool's.
+        size: Members there are, those being made included; always `idle` + `in_use`.
+        idle: Members nobody uses.
+        in_use: Members in somebody's hands, or being made.
+        waiting: Threads that wait for one.
+        min_size: Members kept, however long unused.
+        max_size: Members at most.
+        acquisitions: Times a thread got a member, or the place to make one in.
+        waited: Those of them that had to wait.
+        timeouts: Times a thread waited in vain.
+        refused: Times a thread was turned away because too many waited.
+        made: Members made.
+        failures: Times a member could not be made.
+        closed: Members closed, by reason.
+        wait_p50: Seconds, the median of the last 1,000 waits, those in vain included; 0 where nobody waited.
+        wait_p95: Seconds, 95 % of those waits were no longer.
+    """
+
+    name: str
+    size: int
+    idle: int
+    in_use: int
+    waiting: int
+    min_size: int
+    max_size: int
+    acquisitions: int
+    waited: int
+    timeouts: int
+    refused: int
+    made: int
+    failures: int
+    closed: Mapping[Reason, int]
+    wait_p50: float
+    wait_p95: float
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a pool counts; `PoolStats` says what each means."""
+
+    acquisitions: int = 0
+    waited: int = 0
+    timeouts: int = 0
+    refused: int = 0
+    made: int = 0
+    failures: int = 0
+    closed: dict[Reason, int] = field(default_factory=lambda: dict.fromkeys(get_args(Reason), 0))
+    waits: deque[float] = field(default_factory=lambda: deque(maxlen=_WINDOW))
+
+
+def percentile(values: Collection[float], percent: float) -> float:
+    """The smallest value that so many percent of all do not exceed; 0 of none."""
+    if not values:
+        return 0.0
+    return sorted(values)[max(0, math.ceil(len(values) * percent / 100) - 1)]
