@@ -68,6 +68,13 @@ class Settings(BaseSettings):
         return 2 * self.ionq_read_timeout + self.ionq_list_lag
 
     @model_validator(mode="after")
+    def _fit_in_the_pool(self) -> Self:
+        """A pool cannot keep more than it may have."""
+        if self.ionq_pool_min_size > self.ionq_pool_max_size:
+            raise ValueError("QSTORE_IONQ_POOL_MIN_SIZE must not be larger than QSTORE_IONQ_POOL_MAX_SIZE.")
+        return self
+
+    @model_validator(mode="after")
     def _outlast_requests(self) -> Self:
         """A lease that ran out while its request was under way could let another replica buy the batch again."""
         request = self.ionq_pool_timeout + self.ionq_connect_timeout + self.after_sending

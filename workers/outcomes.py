@@ -96,11 +96,12 @@ class Outcomes:
 
     def _of_children(self, batch: Batch, runs: Sequence[Run], document: Document, failure: Failure) -> list[Found]:
         completed = document.get("status") == "completed"
-        try:
-            children = self._children(batch, runs)
-        except (InvalidResultError, IonQRefusedError) as error:
-            return [Pending(document, _unreadable(document, error)) if completed else failure(document)] * len(runs)
-        shares = self._shares(document)
+        with self._guard():  # one permit for what every finished job takes
+            try:
+                children = self._children(batch, runs)
+            except (InvalidResultError, IonQRefusedError) as error:
+                return [Pending(document, _unreadable(document, error)) if completed else failure(document)] * len(runs)
+            shares = self._shares(document)
         known = [_checked(run, shares.get(child.remote_id)) for run, child in zip(runs, children, strict=True)]
         documents = self._documents(children, known)
         alone = sum(
@@ -127,8 +128,8 @@ class Outcomes:
     def _children(self, batch: Batch, runs: Sequence[Run]) -> list[Child]:
         return identify(
             [child_name(index, run) for index, run in enumerate(runs)],
-            lambda: self._ask(self._ionq.job, batch.remote_id),
-            lambda page: self._ask(self._ionq.children, batch.remote_id, page),
+            lambda: self._ionq.job(batch.remote_id),
+            lambda page: self._ionq.children(batch.remote_id, page),
             PAGE,
         )
 
@@ -137,7 +138,7 @@ class Outcomes:
         if document.get("status") not in ENDED:
             return {}
         try:
-            shares = self._ask(self._ionq.probabilities, document)
+            shares = self._ionq.probabilities(document)
         except (InvalidResultError, IonQRefusedError) as error:
             logger.info("IonQ's job %s has no results of its own: %s", document.get("id"), error)
             return {}

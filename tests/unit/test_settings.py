@@ -30,6 +30,7 @@ def test_the_key_shows_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
         ("BATCH_TIMEOUT", "-1"),
         ("LEASE", "30"),
         ("IONQ_READ_TIMEOUT", "60"),
+        ("IONQ_POOL_MIN_SIZE", "5"),
     ],
 )
 def test_an_impossible_value_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
