@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo sandbox test check format bench clean
+.PHONY: help setup demo sandbox test chaos check format bench clean
 
 help: ## print this help
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -27,6 +27,9 @@ sandbox: $(STAMP) ## embedded Redis, PostgreSQL, IonQ stand-in, workers and Flow
 
 test: $(STAMP) ## run the tests
 	@$(BIN)/python -m pytest
+
+chaos: $(STAMP) ## kill, freeze and fail everything in turn, 12 minutes: nothing lost, nothing paid twice
+	@$(BIN)/python -m pytest tests/chaos --chaos=full --quiet
 
 check: $(STAMP) ## lint, types, import contract
 	@$(BIN)/ruff check .

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+import pytest
 from hypothesis import settings as hypothesis_settings
 
 from conditions import free_port
@@ -17,3 +18,9 @@ os.environ.update(
 hypothesis_settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
 hypothesis_settings.register_profile("laptop", deadline=None)
 hypothesis_settings.load_profile("ci" if os.environ.get("CI") else "laptop")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How much chaos; pytest takes options from here only, not from the folder they are for."""
+    parser.addoption("--chaos", choices=("short", "full"), default="short", help="which scenarios of tests/chaos run")
+    parser.addoption("--chaos-seed", type=int, default=1, help="seed of the random mixes of faults")

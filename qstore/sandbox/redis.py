@@ -19,7 +19,8 @@ class RedisServer(Process):
     Args:
         folder: Where it keeps its files. Data found there is served again.
         port: TCP port; None or 0 for a free one.
-        appendfsync: When its file is written to the disk; a killed server loses nothing either way, a machine may.
+        appendfsync: When its file goes to the disk. Only `always` keeps all that was acknowledged when it is killed:
+            `everysec` puts writes off while the disk is busy.
 
     Raises:
         SandboxError: If there is no Redis server to run, or the port is taken.

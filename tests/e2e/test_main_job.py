@@ -66,6 +66,14 @@ def test_the_same_circuit_is_bought_once_whoever_asks(bought: Bought) -> None:
     assert bought()["circuits_accepted"] == 1
 
 
+def test_a_lost_answer_is_looked_up_and_not_paid_for_twice(sandbox: Sandbox, bought: Bought) -> None:
+    # IonQ takes the job, and the connection breaks before it says so
+    httpx.post(f"{sandbox.ionq.url}/sandbox/faults", json={"kind": "drop_after", "endpoint": "POST /jobs"})
+    answer = submit_circuit.delay(bell(0.25), shots=100).get(timeout=WITHIN)
+    assert sum(answer["counts"].values()) == 100
+    assert bought()["circuits_accepted"] == 1
+
+
 def test_reuse_false_buys_afresh(bought: Bought) -> None:
     for _ in range(2):
         assert submit_circuit.delay(bell(0.3), reuse=False).get(timeout=WITHIN)["source"] == "executed"
