@@ -61,6 +61,10 @@ class Producer:
         """The ledger's records."""
         return list(self.connection.client.scan_iter(f"{self.keys.prefix}batch:*"))
 
+    def states(self) -> set[str]:
+        """The states of those records."""
+        return {self.connection.hash_field(record, "state") for record in self.records()}
+
 
 def all_over(producer: Producer, results: Sequence[AsyncResult]) -> Callable[[], bool]:
     """Every job has ended, and no batch is left."""

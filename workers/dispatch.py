@@ -131,9 +131,9 @@ class Dispatch:
         try:
             remote_id = self._ionq.submit(payload(batch, [each.run for each in loaded]), before_sending)
         except LeaseLostError as error:
-            # its record is left alone: whoever holds it now finds that IonQ does not have the job
             self._report(batch, error)
             logger.warning("Batch %s was not sent: %s", batch.batch_id, error)
+            self._retry.return_unsent(batch)
         except SubmissionUncertainError as error:
             self._report(batch, error)
             logger.warning("Batch %s: %s It will be looked up before anything else is sent", batch.batch_id, error)
@@ -153,8 +153,9 @@ class Dispatch:
             logger.info("Batch %s: %s circuits are IonQ's %s", batch.batch_id, len(batch.run_ids), remote_id)
             self._reached("dispatch.submitted")
             return
-        # its circuits went back while this replica slept; what it bought nobody will read, so it must not run
-        logger.error("Batch %s came back to life too late: IonQ's %s is canceled", batch.batch_id, remote_id)
+        # while this replica slept another one found the job, and it has ended; or did not, and the circuits went back:
+        # then nobody will read what was bought, and it must not run
+        logger.error("Batch %s is gone: IonQ's %s is canceled, unless it has ended", batch.batch_id, remote_id)
         try:
             self._ionq.cancel(remote_id)
         except QstoreError as error:

@@ -6,6 +6,7 @@ Invariant: a batch whose request may have been sent is sent again only after its
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
@@ -20,7 +21,7 @@ from qstore.errors import (
 )
 from qstore.job import Batch
 from qstore.state.ledger import Ledger
-from workers.ionq import IonQ
+from workers.ionq import Document, IonQ
 from workers.payload import NONCE
 from workers.retry import Retry
 from workers.settle import Settlement
@@ -102,11 +103,11 @@ class Recovery:
         oldest = min(batch.created_at for batch in batches) - _CLOCKS_APART
         found: dict[str, str] = {}
         for document in self._ionq.recent():
-            nonce = (document.get("metadata") or {}).get(NONCE)
+            metadata = document.get("metadata")
+            nonce = metadata.get(NONCE) if isinstance(metadata, dict) else None
             if nonce in wanted:
                 found[wanted[nonce]] = str(document["id"])
-            submitted_at = datetime.fromisoformat(document["submitted_at"]).timestamp()
-            if len(found) == len(wanted) or submitted_at < oldest:
+            if len(found) == len(wanted) or _submitted_at(document) < oldest:
                 break
         return found
 
@@ -124,3 +125,11 @@ class Recovery:
                 f"Look for a job named 'qstore {batch.nonce}' at IonQ before you submit the circuit again."
             ),
         )
+
+
+def _submitted_at(document: Document) -> float:
+    """Epoch seconds; the far future where IonQ does not say, so that no search ends there."""
+    try:
+        return datetime.fromisoformat(document["submitted_at"]).timestamp()
+    except (KeyError, TypeError, ValueError):
+        return math.inf

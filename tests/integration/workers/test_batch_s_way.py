@@ -151,7 +151,7 @@ def test_a_batch_canceled_at_ionq_says_so(producer: Producer, replica: Callable[
     answering.status, answering.body = 201, b'{"id": "a-job", "status": "submitted", "session_id": null}'
     results = producer.submit(1)
     before = replica(answering.url)
-    before.turn_until(lambda: answering.asked, "the request")
+    before.turn_until(lambda: producer.states() == {"submitted"}, "the request")
     answering.status = 200
     answering.body = b'{"jobs": [{"id": "a-job", "status": "canceled"}], "next": null}'
     before.turn_until(all_over(producer, results), "the failure")
@@ -165,7 +165,7 @@ def test_a_failed_job_keeps_ionq_s_code_and_words(
     answering.status, answering.body = 201, b'{"id": "a-job", "status": "submitted", "session_id": null}'
     results = producer.submit(1)
     turning = replica(answering.url)
-    turning.turn_until(lambda: answering.asked, "the request")
+    turning.turn_until(lambda: producer.states() == {"submitted"}, "the request")
     answering.status = 200
     answering.body = (
         b'{"jobs": [{"id": "a-job", "status": "failed", "failure": {"code": "TooManyGates", "message": "too deep"}}]}'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Callable
@@ -21,7 +22,7 @@ from qstore.state.connection import Connection
 from qstore.state.keys import Keys
 from workers import dispatch as dispatching
 from workers.failpoint import POINTS, armed
-from workers.payload import payload
+from workers.payload import NONCE, payload
 
 pytestmark = pytest.mark.usefixtures("redis_server")
 
@@ -60,7 +61,7 @@ def test_a_request_is_not_sent_once_its_lease_could_run_out_before_the_answer(
         patched.setattr(dispatching, "time", Clock)
         frozen.resources.dispatch.send(batch)
     assert stand_in.stats()["jobs_accepted"] == before["jobs_accepted"]
-    producer.connection.client.zadd(producer.keys.due, {batch.batch_id: 0})  # its lease is over
+    assert not producer.records()  # its circuits are back already
     awake.turn_until(all_over(producer, results), "counts")
     assert stand_in.stats()["circuits_accepted"] - before["circuits_accepted"] == 3
 
@@ -94,6 +95,31 @@ def test_what_was_taken_and_never_sent_goes_back_without_asking_ionq(
     turning = replica(answering.url)
     turning.turn_until(lambda: answering.asked, "the request")
     assert answering.asked[0] == "POST /v0.4/jobs"
+
+
+def test_a_list_that_tells_little_does_not_end_the_search(
+    producer: Producer, replica: Callable[..., Any], answering: Any
+) -> None:
+    answering.status = 504
+    results = producer.submit(1)
+    turning = replica(answering.url, ionq_list_lag=0.2)
+    turning.turn_until(lambda: answering.asked, "the request")
+    (record,) = producer.records()
+    nonce = producer.connection.hash_field(record, "nonce")
+    answering.status, answering.body = (
+        200,
+        json.dumps(
+            {
+                "jobs": [
+                    {"id": "odd", "metadata": "none"},
+                    {"id": "ours", "metadata": {NONCE: nonce}},
+                ]
+            }
+        ).encode(),
+    )
+    turning.turn_until(lambda: producer.states() == {"submitted"}, "the job")
+    assert producer.connection.hash_field(record, "remote_id") == "ours"
+    assert not results[0].ready()
 
 
 def test_many_lost_answers_are_looked_up_in_one_search(
