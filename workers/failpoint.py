@@ -6,7 +6,6 @@ freezes it as SIGSTOP does, until somebody continues it. `dispatch.answered=kill
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 from collections.abc import Callable
@@ -73,4 +72,5 @@ class _Armed:
             self._left -= 1
             due = self._left == 0
         if due:
-            os.kill(os.getpid(), self._number)
+            # to this very thread: sent to the process, it would let this one run on for a moment, past the place
+            signal.pthread_kill(threading.get_ident(), self._number)

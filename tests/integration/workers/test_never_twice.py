@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -210,10 +210,10 @@ def test_a_fail_point_that_is_none_is_refused(setting: str) -> None:
 
 def test_an_armed_place_kills_at_its_turn_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[tuple[int, int]] = []
-    monkeypatch.setattr(os, "kill", lambda pid, number: sent.append((pid, number)))
+    monkeypatch.setattr(signal, "pthread_kill", lambda thread, number: sent.append((thread, number)))
     reached = armed("collect.read=kill:2")
     for place in (*POINTS, *POINTS, *POINTS):
         reached(place)
-    assert sent == [(os.getpid(), signal.SIGKILL)]
+    assert sent == [(threading.get_ident(), signal.SIGKILL)]
     armed("")("collect.read")
     assert len(sent) == 1
