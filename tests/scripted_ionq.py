@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from loopback import Loopback, Response
 
 PAGE = 25
 Answer = tuple[int, Any]  # a status and a document; status 0 drops the connection
@@ -40,7 +40,7 @@ class Part:
         return str(self.document["id"])
 
 
-class ScriptedIonQ:
+class ScriptedIonQ(Loopback):
     """A server that knows what was asked, in the words above.
 
     Attributes:
@@ -59,38 +59,14 @@ class ScriptedIonQ:
         self.on_cancel: Callable[[Part], Answer] = _canceled
         self.jobs: dict[str, Part] = {}
         self.parts: dict[str, Part] = {}
-        outer = self
+        super().__init__()
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def answer(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                status, document = outer.answer(self.command, self.path, body)
-                if not status:
-                    self.close_connection = True
-                    return
-                said = json.dumps(document).encode()
-                self.send_response(status)
-                for name, value in {**(outer.headers if status >= 400 else {}), "Content-Length": len(said)}.items():
-                    self.send_header(name, str(value))
-                self.end_headers()
-                self.wfile.write(said)
-
-            do_GET = do_POST = do_PUT = answer  # noqa: N815 - the library's names
-
-            def log_message(self, *_: object) -> None:
-                """Say nothing."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}/v0.4"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-        self._thread.start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+    def respond(self, method: str, path: str, body: bytes) -> Response | None:
+        """What is true, or what is said instead."""
+        status, document = self.answer(method, path, body)
+        if not status:
+            return None
+        return status, self.headers if status >= 400 else {}, json.dumps(document).encode()
 
     @property
     def job(self) -> Part:

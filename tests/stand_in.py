@@ -5,9 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 
@@ -25,9 +25,10 @@ class StandIn:
     process: subprocess.Popen[str]
     url: str
     http: httpx.Client
+    sandbox: httpx.Client
 
     def stats(self) -> dict[str, Any]:
-        found: dict[str, Any] = httpx.get(self.url.replace("/v0.4", "/sandbox/stats")).json()
+        found: dict[str, Any] = self.sandbox.get("/stats").raise_for_status().json()
         return found
 
     def submit(self, body: dict[str, Any]) -> str:
@@ -48,15 +49,25 @@ class StandIn:
         return self.http.get(address.removeprefix("/v0.4")).raise_for_status().json()
 
 
+S = TypeVar("S", bound=StandIn)
+
+
+def running(*arguments: str) -> AbstractContextManager[StandIn]:
+    return running_as(StandIn, *arguments)
+
+
 @contextmanager
-def running(*arguments: str) -> Iterator[StandIn]:
+def running_as(kind: type[S], *arguments: str) -> Iterator[S]:
     command = [sys.executable, "-m", "qstore.sandbox.ionq", *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
             url = process.stdout.readline().split()[-1]
-            with httpx.Client(base_url=url, headers={"Authorization": f"apiKey {KEY}"}, timeout=30) as http:
-                yield StandIn(process, url, http)
+            with (
+                httpx.Client(base_url=url, headers={"Authorization": f"apiKey {KEY}"}, timeout=30) as http,
+                httpx.Client(base_url=url.replace("/v0.4", "/sandbox"), timeout=30) as sandbox,
+            ):
+                yield kind(process, url, http, sandbox)
         finally:
             process.kill()
 

@@ -7,26 +7,19 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import httpx
 import pytest
 
 from conditions import wait_until
+from stand_in import KEY, StandIn, running_as
 
-KEY = "a-key-of-the-tests"
 COMMAND = [sys.executable, "-m", "qstore.sandbox.ionq"]
 
 
-@dataclass(frozen=True)
-class StandIn:
-    """One that runs."""
-
-    process: subprocess.Popen[str]
-    http: httpx.Client
-    sandbox: httpx.Client
+class Shaky(StandIn):
+    """One that fails on command."""
 
     def arm(self, *faults: dict[str, Any]) -> list[dict[str, Any]]:
         answer = self.sandbox.post("/faults", json=faults)
@@ -36,10 +29,6 @@ class StandIn:
 
     def faults(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.sandbox.get("/faults").raise_for_status().json()["faults"]
-        return found
-
-    def stats(self) -> dict[str, Any]:
-        found: dict[str, Any] = self.sandbox.get("/stats").raise_for_status().json()
         return found
 
     def ledger(self) -> list[dict[str, Any]]:
@@ -57,18 +46,8 @@ class StandIn:
         except httpx.TransportError:
             return "dropped"
 
-    def submit(self, **fields: Any) -> str:
-        answer = self.http.post("/jobs", json=job(**fields))
-        assert answer.status_code == 201, answer.text
-        return str(answer.json()["id"])
-
-    def job(self, job_id: str) -> dict[str, Any]:
-        found: dict[str, Any] = self.http.get(f"/jobs/{job_id}").raise_for_status().json()
-        return found
-
-    def ended(self, job_id: str) -> dict[str, Any]:
-        wait_until(lambda: self.job(job_id)["completed_at"], what="the end of the job")
-        return self.job(job_id)
+    def buy(self, **fields: Any) -> str:
+        return self.submit(job(**fields))
 
     def results(self, job_id: str) -> dict[str, Any]:
         answer = self.http.get(f"/jobs/{job_id}/results/probabilities/aggregated")
@@ -86,37 +65,22 @@ def job(circuits: int = 3, **fields: Any) -> dict[str, Any]:
     return {"type": "ionq.multi-circuit.v1", "backend": "simulator", "input": given, **fields}
 
 
-@contextmanager
-def running(*arguments: str) -> Iterator[StandIn]:
-    with subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            url = process.stdout.readline().split()[-1]
-            with (
-                httpx.Client(base_url=url, headers={"Authorization": f"apiKey {KEY}"}, timeout=30) as http,
-                httpx.Client(base_url=url.replace("/v0.4", "/sandbox"), timeout=30) as sandbox,
-            ):
-                yield StandIn(process, http, sandbox)
-        finally:
-            process.kill()
-
-
 @pytest.fixture(scope="module")
-def shared() -> Iterator[StandIn]:
-    with running() as found:
+def shared() -> Iterator[Shaky]:
+    with running_as(Shaky) as found:
         yield found
 
 
 @pytest.fixture
-def stand_in(shared: StandIn) -> Iterator[StandIn]:
+def stand_in(shared: Shaky) -> Iterator[Shaky]:
     yield shared
     shared.sandbox.delete("/faults")
 
 
 @pytest.fixture(scope="module")
-def slow() -> Iterator[StandIn]:
+def slow() -> Iterator[Shaky]:
     """Its jobs take longer than any test."""
-    with running("--latency", "3600") as found:
+    with running_as(Shaky, "--latency", "3600") as found:
         yield found
 
 
@@ -141,7 +105,7 @@ SPOILED: dict[str, tuple[dict[str, Any], int | str, int]] = {  # the fault, what
 
 
 @pytest.mark.parametrize("case", SPOILED)
-def test_a_request_is_spoiled_once_with_or_without_the_work_being_done(stand_in: StandIn, case: str) -> None:
+def test_a_request_is_spoiled_once_with_or_without_the_work_being_done(stand_in: Shaky, case: str) -> None:
     fault, seen, accepted = SPOILED[case]
     before = stand_in.stats()
     stand_in.arm(fault)
@@ -162,7 +126,7 @@ def test_a_request_is_spoiled_once_with_or_without_the_work_being_done(stand_in:
     [({}, None), ({"retry_after": 2}, "2"), ({"retry_after": 0.5}, "0.5"), ({"retry_after": "soon"}, "soon")],
 )
 def test_who_is_throttled_is_told_when_to_come_back_or_not(
-    stand_in: StandIn, given: dict[str, Any], header: str | None
+    stand_in: Shaky, given: dict[str, Any], header: str | None
 ) -> None:
     stand_in.arm({"kind": "throttle", **given})
     answer = stand_in.http.get("/jobs")
@@ -170,7 +134,7 @@ def test_who_is_throttled_is_told_when_to_come_back_or_not(
     assert answer.headers.get("Retry-After") == header
 
 
-def test_a_gateways_page_is_html(stand_in: StandIn) -> None:
+def test_a_gateways_page_is_html(stand_in: Shaky) -> None:
     stand_in.arm({"kind": "html"})
     answer = stand_in.http.get("/jobs")
     assert answer.headers["Content-Type"].startswith("text/html")
@@ -178,7 +142,7 @@ def test_a_gateways_page_is_html(stand_in: StandIn) -> None:
 
 
 @pytest.mark.parametrize("kind", ["drop", "drop_after"])
-def test_a_kept_connection_is_closed_without_a_word_and_the_next_one_serves(stand_in: StandIn, kind: str) -> None:
+def test_a_kept_connection_is_closed_without_a_word_and_the_next_one_serves(stand_in: Shaky, kind: str) -> None:
     assert [stand_in.ask("GET"), stand_in.ask("GET")] == [200, 200]
     before = stand_in.stats()["connections"]
     stand_in.arm({"kind": kind})
@@ -188,7 +152,7 @@ def test_a_kept_connection_is_closed_without_a_word_and_the_next_one_serves(stan
     assert stand_in.stats()["connections"] == before + 1
 
 
-def test_a_large_request_is_dropped_too(stand_in: StandIn) -> None:
+def test_a_large_request_is_dropped_too(stand_in: Shaky) -> None:
     before = stand_in.stats()["jobs_accepted"]
     stand_in.arm({"kind": "drop"})
     assert stand_in.ask(content=b" " * 7_000_000, json=None) == "dropped"
@@ -196,7 +160,7 @@ def test_a_large_request_is_dropped_too(stand_in: StandIn) -> None:
 
 
 @pytest.mark.parametrize(("kind", "accepted"), [("stall", 0), ("stall_after", 1)])
-def test_who_gives_up_on_a_stall_is_let_go(stand_in: StandIn, kind: str, accepted: int) -> None:
+def test_who_gives_up_on_a_stall_is_let_go(stand_in: Shaky, kind: str, accepted: int) -> None:
     before = stand_in.stats()
     stand_in.arm({"kind": kind, "stall": 3600})
     assert stand_in.ask(timeout=0.2) == "timeout"
@@ -210,7 +174,7 @@ def test_who_gives_up_on_a_stall_is_let_go(stand_in: StandIn, kind: str, accepte
 
 @pytest.mark.parametrize("kind", ["stall", "stall_after"])
 def test_a_stall_keeps_nobody_from_stopping_the_stand_in(kind: str) -> None:
-    with running("--fault", f"{kind} stall=3600") as found:
+    with running_as(Shaky, "--fault", f"{kind} stall=3600") as found:
         asking = threading.Thread(target=found.ask)
         asking.start()
         wait_until(lambda: found.faults()[0]["struck"], what="the stall")
@@ -220,7 +184,7 @@ def test_a_stall_keeps_nobody_from_stopping_the_stand_in(kind: str) -> None:
         assert not asking.is_alive()
 
 
-def test_in_an_outage_nobody_is_there_until_it_is_over(stand_in: StandIn) -> None:
+def test_in_an_outage_nobody_is_there_until_it_is_over(stand_in: Shaky) -> None:
     stand_in.arm({"kind": "outage", "seconds": 3600, "count": 12, "mode": "mixed", "seed": 3})
     asked = [("POST", "/jobs"), ("GET", "/jobs"), ("GET", "/backends"), ("GET", "/jobs/estimate?backend=simulator")]
     seen = [stand_in.ask(*each) for each in asked * 3]
@@ -231,7 +195,7 @@ def test_in_an_outage_nobody_is_there_until_it_is_over(stand_in: StandIn) -> Non
     assert stand_in.ask() == 201
 
 
-def test_the_first_fault_that_strikes_wins(stand_in: StandIn) -> None:
+def test_the_first_fault_that_strikes_wins(stand_in: Shaky) -> None:
     stand_in.arm(
         {"kind": "error", "after": 1}, {"kind": "throttle", "count": 2}, {"kind": "html", "endpoint": "GET /jobs"}
     )
@@ -239,7 +203,7 @@ def test_the_first_fault_that_strikes_wins(stand_in: StandIn) -> None:
     assert stand_in.ask("GET") == 502
 
 
-def test_chance_repeats_from_run_to_run(stand_in: StandIn) -> None:
+def test_chance_repeats_from_run_to_run(stand_in: Shaky) -> None:
     def run(seed: int) -> list[int | str]:
         stand_in.sandbox.delete("/faults")
         stand_in.arm({"kind": "error", "endpoint": "GET /jobs", "status": 503, "probability": 0.3, "seed": seed})
@@ -250,7 +214,7 @@ def test_chance_repeats_from_run_to_run(stand_in: StandIn) -> None:
     assert set(run(7)) == {200, 503}
 
 
-def test_deleting_the_faults_restores_peace(stand_in: StandIn) -> None:
+def test_deleting_the_faults_restores_peace(stand_in: Shaky) -> None:
     stand_in.arm({"kind": "drop", "count": 1000}, {"kind": "error", "probability": 1})
     assert stand_in.ask() == "dropped"
     assert stand_in.sandbox.delete("/faults").json() == {"faults": []}
@@ -258,7 +222,7 @@ def test_deleting_the_faults_restores_peace(stand_in: StandIn) -> None:
     assert stand_in.faults() == []
 
 
-def test_a_504_after_accepting_has_really_accepted(stand_in: StandIn) -> None:
+def test_a_504_after_accepting_has_really_accepted(stand_in: Shaky) -> None:
     stand_in.arm({"kind": "accept_then", "endpoint": "POST /jobs"})
     answer = stand_in.http.post("/jobs", json=job(metadata={"nonce": "n-504"}))
     assert (answer.status_code, answer.json()["statusCode"]) == (504, 504)
@@ -270,27 +234,27 @@ def test_a_504_after_accepting_has_really_accepted(stand_in: StandIn) -> None:
 # -- the sandbox's own endpoints ----------------------------------------------------------------------------
 
 
-def test_faults_are_told_with_what_is_left_of_them(stand_in: StandIn) -> None:
+def test_faults_are_told_with_what_is_left_of_them(stand_in: Shaky) -> None:
     one, two = stand_in.arm({"kind": "throttle", "endpoint": "GET /jobs", "count": 3}, {"kind": "slow", "latency": 1})
     assert one["id"] != two["id"]
     stand_in.ask("GET")
     assert stand_in.faults() == [{**one, "left": 2, "struck": 1}, two]
 
 
-def test_a_single_fault_may_come_by_itself(stand_in: StandIn) -> None:
+def test_a_single_fault_may_come_by_itself(stand_in: Shaky) -> None:
     assert stand_in.sandbox.post("/faults", json={"kind": "error"}).status_code == 201
     assert stand_in.ask() == 500
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff", b'[{"kind": "error"}, {"kind": "eror"}]'])
-def test_what_is_no_fault_is_refused_and_adds_nothing(stand_in: StandIn, body: bytes) -> None:
+def test_what_is_no_fault_is_refused_and_adds_nothing(stand_in: Shaky, body: bytes) -> None:
     answer = stand_in.sandbox.post("/faults", content=body)
     assert (answer.status_code, answer.json()["statusCode"]) == (400, 400)
     assert "fault" in answer.json()["message"]
     assert stand_in.faults() == []
 
 
-def test_the_sandboxs_own_endpoints_do_not_count_and_are_not_struck(stand_in: StandIn) -> None:
+def test_the_sandboxs_own_endpoints_do_not_count_and_are_not_struck(stand_in: Shaky) -> None:
     before = stand_in.stats()
     stand_in.arm({"kind": "drop", "probability": 1})
     stand_in.faults()
@@ -301,9 +265,9 @@ def test_the_sandboxs_own_endpoints_do_not_count_and_are_not_struck(stand_in: St
 # -- content ------------------------------------------------------------------------------------------------
 
 
-def test_some_children_fail_in_a_job_that_completes(stand_in: StandIn) -> None:
+def test_some_children_fail_in_a_job_that_completes(stand_in: Shaky) -> None:
     stand_in.arm({"kind": "child_failed", "positions": [1], "code": "TooManyControls"})
-    found = stand_in.ended(stand_in.submit())
+    found = stand_in.ended(stand_in.buy())
     children = [stand_in.job(child) for child in found["child_job_ids"]]
     assert [found["status"], *(child["status"] for child in children)] == [
         "completed",
@@ -313,23 +277,23 @@ def test_some_children_fail_in_a_job_that_completes(stand_in: StandIn) -> None:
     ]
     assert children[1]["failure"]["code"] == "TooManyControls"
     assert stand_in.results(found["id"]).keys() == {children[0]["id"], children[2]["id"]}
-    after = stand_in.ended(stand_in.submit())
+    after = stand_in.ended(stand_in.buy())
     assert len(stand_in.results(after["id"])) == 3
 
 
-def test_a_whole_job_fails(stand_in: StandIn) -> None:
+def test_a_whole_job_fails(stand_in: Shaky) -> None:
     before = stand_in.stats()
     stand_in.arm({"kind": "job_failed", "code": "QuotaExhaustedError"})
-    found = stand_in.ended(stand_in.submit())
+    found = stand_in.ended(stand_in.buy())
     assert (found["status"], found["failure"]["code"]) == ("failed", "QuotaExhaustedError")
     after = stand_in.stats()
     assert after["jobs_failed"] - before["jobs_failed"] == 1
     assert after["circuits_paid"] == before["circuits_paid"]
 
 
-def test_a_job_is_completed_before_its_slow_child(stand_in: StandIn) -> None:
+def test_a_job_is_completed_before_its_slow_child(stand_in: Shaky) -> None:
     stand_in.arm({"kind": "child_slow", "n": 1, "delay": 3600})
-    found = stand_in.ended(stand_in.submit())
+    found = stand_in.ended(stand_in.buy())
     states = [stand_in.job(child)["status"] for child in found["child_job_ids"]]
     assert found["status"] == "completed"
     assert sorted(states) == ["completed", "completed", "started"]
@@ -337,8 +301,8 @@ def test_a_job_is_completed_before_its_slow_child(stand_in: StandIn) -> None:
 
 
 @pytest.mark.parametrize(("kind", "sizes"), [("missing_child", [2, 3]), ("empty_child", [3, 3])])
-def test_an_answer_lacks_a_child_or_what_it_yielded(stand_in: StandIn, kind: str, sizes: list[int]) -> None:
-    job_id = stand_in.submit()
+def test_an_answer_lacks_a_child_or_what_it_yielded(stand_in: Shaky, kind: str, sizes: list[int]) -> None:
+    job_id = stand_in.buy()
     stand_in.ended(job_id)
     stand_in.arm({"kind": kind})
     spoiled, good = stand_in.results(job_id), stand_in.results(job_id)
@@ -347,16 +311,16 @@ def test_an_answer_lacks_a_child_or_what_it_yielded(stand_in: StandIn, kind: str
     assert all(good.values())
 
 
-def test_an_answer_that_is_refused_is_not_struck(slow: StandIn) -> None:
-    job_id = slow.submit()
+def test_an_answer_that_is_refused_is_not_struck(slow: Shaky) -> None:
+    job_id = slow.buy()
     slow.arm({"kind": "missing_child"})
     assert slow.ask("GET", f"/jobs/{job_id}/results/probabilities/aggregated") == 404
     assert slow.faults()[0]["struck"] == 0
     slow.sandbox.delete("/faults")
 
 
-def test_results_come_in_another_order(stand_in: StandIn) -> None:
-    job_id = stand_in.submit()
+def test_results_come_in_another_order(stand_in: Shaky) -> None:
+    job_id = stand_in.buy()
     stand_in.ended(job_id)
     stand_in.arm({"kind": "reordered"})
     spoiled, good = stand_in.results(job_id), stand_in.results(job_id)
@@ -364,30 +328,30 @@ def test_results_come_in_another_order(stand_in: StandIn) -> None:
     assert list(spoiled) != list(good)
 
 
-def test_children_are_named_in_another_order(stand_in: StandIn) -> None:
-    job_id = stand_in.submit()
+def test_children_are_named_in_another_order(stand_in: Shaky) -> None:
+    job_id = stand_in.buy()
     stand_in.arm({"kind": "children_reordered"})
     spoiled, good = (stand_in.job(job_id)["child_job_ids"] for _ in range(2))
     assert sorted(spoiled) == sorted(good)
     assert spoiled != good
 
 
-def test_a_new_job_is_in_no_list_yet_but_there(stand_in: StandIn) -> None:
+def test_a_new_job_is_in_no_list_yet_but_there(stand_in: Shaky) -> None:
     stand_in.arm({"kind": "list_lag", "lag": 3600})
-    hidden = stand_in.submit()
+    hidden = stand_in.buy()
     assert hidden not in stand_in.listed()
     assert stand_in.listed(ids=hidden) == [hidden]
     assert stand_in.job(hidden)["id"] == hidden
     stand_in.sandbox.delete("/faults")
-    shown = stand_in.submit()
+    shown = stand_in.buy()
     assert stand_in.listed()[0] == shown
 
 
 @pytest.mark.parametrize("path", ["/jobs/{id}/status/cancel", "/jobs/status/cancel"])
 def test_a_cancel_that_comes_too_late_says_that_it_did_not(path: str) -> None:
-    with running("--latency", "0.5") as found:
+    with running_as(Shaky, "--latency", "0.5") as found:
         found.arm({"kind": "late_cancel"})
-        job_id = found.submit()
+        job_id = found.buy()
         bulk: dict[str, Any] | None = None if "{id}" in path else {"ids": [job_id]}
         answer = found.http.put(path.format(id=job_id), json=bulk).raise_for_status().json()
         assert answer == {**(bulk or {"id": job_id}), "status": "canceled"}
@@ -395,10 +359,10 @@ def test_a_cancel_that_comes_too_late_says_that_it_did_not(path: str) -> None:
         assert len(found.results(job_id)) == 3
 
 
-def test_a_forgotten_job_is_nowhere_but_was_paid(stand_in: StandIn) -> None:
+def test_a_forgotten_job_is_nowhere_but_was_paid(stand_in: Shaky) -> None:
     before = stand_in.stats()
     stand_in.arm({"kind": "forgotten"})
-    job_id = stand_in.submit()
+    job_id = stand_in.buy()
     assert stand_in.ask("GET", f"/jobs/{job_id}") == 404
     assert job_id not in stand_in.listed()
     assert stand_in.listed(ids=job_id) == []
@@ -407,14 +371,14 @@ def test_a_forgotten_job_is_nowhere_but_was_paid(stand_in: StandIn) -> None:
     assert stand_in.stats()["circuits_paid"] == before["circuits_paid"] + 3
 
 
-def test_jobs_are_slow_for_a_while(stand_in: StandIn) -> None:
+def test_jobs_are_slow_for_a_while(stand_in: Shaky) -> None:
     stand_in.arm({"kind": "slow", "latency": 3600, "count": 2})
-    slow = [stand_in.submit() for _ in range(2)]
-    assert stand_in.ended(stand_in.submit())["status"] == "completed"
+    slow = [stand_in.buy() for _ in range(2)]
+    assert stand_in.ended(stand_in.buy())["status"] == "completed"
     assert [stand_in.job(each)["status"] for each in slow] == ["submitted"] * 2
 
 
-def test_faults_of_content_add_up_behind_a_spoiled_exchange(stand_in: StandIn) -> None:
+def test_faults_of_content_add_up_behind_a_spoiled_exchange(stand_in: Shaky) -> None:
     stand_in.arm(
         {"kind": "slow", "latency": 3600, "count": 1},
         {"kind": "list_lag", "lag": 3600, "count": 1},
@@ -431,10 +395,10 @@ def test_faults_of_content_add_up_behind_a_spoiled_exchange(stand_in: StandIn) -
 
 
 def test_the_ledger_tells_every_purchase_and_the_figures_agree() -> None:
-    with running("--latency", "3600") as found:
-        first = found.submit(name="first", metadata={"nonce": "1"}, shots=7)
-        again = found.submit(name="again", metadata={"nonce": "2"}, shots=7)
-        other = found.submit(shots=8)
+    with running_as(Shaky, "--latency", "3600") as found:
+        first = found.buy(name="first", metadata={"nonce": "1"}, shots=7)
+        again = found.buy(name="again", metadata={"nonce": "2"}, shots=7)
+        other = found.buy(shots=8)
         found.http.put(f"/jobs/{again}/status/cancel").raise_for_status()
         found.http.delete(f"/jobs/{other}").raise_for_status()
         told = found.ledger()
@@ -453,7 +417,7 @@ def test_the_ledger_tells_every_purchase_and_the_figures_agree() -> None:
 
 
 def test_each_key_has_its_own_limit() -> None:
-    with running("--rate-limit", "0.01", "--api-key", KEY, "--api-key", "another") as found:
+    with running_as(Shaky, "--rate-limit", "0.01", "--api-key", KEY, "--api-key", "another") as found:
         assert [found.ask("GET") for _ in range(2)] == [200, 429]
         answer = found.http.get("/jobs")
         assert 90 <= int(answer.headers["Retry-After"]) <= 100
@@ -462,7 +426,7 @@ def test_each_key_has_its_own_limit() -> None:
         assert found.ask("GET") == 429
 
 
-def test_a_limit_may_come_and_go(stand_in: StandIn) -> None:
+def test_a_limit_may_come_and_go(stand_in: Shaky) -> None:
     stand_in.arm({"kind": "rate_limit", "rate": 0.01, "burst": 3})
     assert [stand_in.ask("GET") for _ in range(4)] == [200, 200, 200, 429]
     assert stand_in.http.get("/jobs").headers["Retry-After"] == "100"
@@ -473,7 +437,7 @@ def test_a_limit_may_come_and_go(stand_in: StandIn) -> None:
 
 def test_faults_may_be_there_from_the_start() -> None:
     short, full = "POST /jobs: error status=503 count=2", '{"kind": "html", "endpoint": "GET /jobs"}'
-    with running("--fault", short, "--fault", full) as found:
+    with running_as(Shaky, "--fault", short, "--fault", full) as found:
         assert [found.ask() for _ in range(3)] == [503, 503, 201]
         assert [found.ask("GET") for _ in range(2)] == [502, 200]
 

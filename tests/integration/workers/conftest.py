@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ import pytest
 from pydantic import SecretStr
 
 from conditions import free_port, wait_until
+from loopback import Loopback, Response
 from qstore.app import app
 from qstore.app import settings as configured
 from qstore.sandbox.process import Process
@@ -53,43 +52,18 @@ def stand_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
         yield running
 
 
-class Answering:
+class Answering(Loopback):
     """A server that answers every request with what the test says, and remembers how often it was asked."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
         self.status, self.headers, self.body = 500, dict[str, str](), b"{}"
-        outer = self
+        super().__init__()
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def answer(self) -> None:
-                outer.asked.append(f"{self.command} {self.path.split('?')[0]}")
-                self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                if outer.status == 0:  # take the request and drop the connection
-                    self.close_connection = True
-                    return
-                self.send_response(outer.status)
-                for name, value in {**outer.headers, "Content-Length": str(len(outer.body))}.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(outer.body)
-
-            do_GET = do_POST = answer  # noqa: N815 - the library's names
-
-            def log_message(self, *_: object) -> None:
-                """Say nothing."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}/v0.4"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-        self._thread.start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+    def respond(self, method: str, path: str, body: bytes) -> Response | None:  # noqa: ARG002 - as the base has it
+        self.asked.append(f"{method} {path.split('?', maxsplit=1)[0]}")
+        # 0: take the request and drop the connection
+        return (self.status, self.headers, self.body) if self.status else None
 
 
 @pytest.fixture
