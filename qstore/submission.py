@@ -119,9 +119,10 @@ class Submission:
         Raises:
             StoreUnavailableError: Redis does not answer.
         """
+        deadline = time.monotonic() + self._queue_timeout
         runs = {index: run for index, job in enumerate(jobs) if (run := self._run_if_ready(job))}
         unready = [index for index in range(len(jobs)) if index not in runs]
-        looked = self._ask([(jobs[index].ask, None) for index in unready])
+        looked = self._ask([(jobs[index].ask, None) for index in unready], deadline)
         answers = {index: answer for index, answer in zip(unready, looked, strict=True) if answer.kind != "miss"}
         errors: dict[int, InvalidJobError] = {}
         for index in unready:
@@ -130,16 +131,15 @@ class Submission:
                     runs[index] = self._compile(jobs[index])
                 except InvalidJobError as error:
                     errors[index] = error
-        claimed = self._ask([(jobs[index].ask, run) for index, run in runs.items()])
+        claimed = self._ask([(jobs[index].ask, run) for index, run in runs.items()], deadline)
         answers |= zip(runs, claimed, strict=True)
         submitted = [self._submitted(job, answers.get(index), errors.get(index)) for index, job in enumerate(jobs)]
         self._finish_hits(jobs, submitted)
         return submitted
 
-    def _ask(self, asks: Sequence[tuple[Ask, Run | None]]) -> list[Answer]:
-        """Ask, and again for those that find no room, until there is some or `queue_timeout` has passed."""
+    def _ask(self, asks: Sequence[tuple[Ask, Run | None]], deadline: float) -> list[Answer]:
+        """Ask, and again for those that find no room, until there is some or the deadline (monotonic seconds)."""
         answers = self._claims.ask(asks)
-        deadline = time.monotonic() + self._queue_timeout
         while (full := [index for index, each in enumerate(answers) if each.kind == "full"]) and (
             left := deadline - time.monotonic()
         ) > 0:

@@ -6,6 +6,7 @@ import json
 import signal
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -141,20 +142,14 @@ def test_a_lost_answer_is_found_on_a_later_page(
     house, batch = take(connection, keys)
     begun = house.batches.begin(batch)
     assert begun is not None
-    helper = replica(stand_in.url).resources._ionq
-    helper.submit(payload(begun[0], [each.run for each in begun[1]]))
-    _, other = begun
+    sent, loaded = begun
+    ionq = replica(stand_in.url).resources._ionq
+    ionq.submit(payload(sent, [each.run for each in loaded]))
     for _ in range(60):  # others buy meanwhile: three pages of newer jobs
-        helper.submit(payload(_another(begun[0]), [each.run for each in other[:1]]))
+        ionq.submit(payload(replace(sent, nonce="somebody-else-s"), [loaded[0].run]))
     before = stand_in.stats()["circuits_accepted"]
     replica(stand_in.url).turn_until(all_over(producer, results), "counts")
     assert stand_in.stats()["circuits_accepted"] == before
-
-
-def _another(batch: Any) -> Any:
-    from dataclasses import replace  # noqa: PLC0415 - used here only
-
-    return replace(batch, nonce="somebody-else-s")
 
 
 def test_what_cannot_be_decided_is_surfaced_with_what_to_do(
