@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from qstore.app import app
+    from qstore.bulk import submit_circuits
     from qstore.result import Result
-    from qstore.tasks import submit_circuit, submit_circuits
+    from qstore.tasks import submit_circuit
 
 __all__ = ["Result", "app", "submit_circuit", "submit_circuits"]
 
@@ -20,7 +21,7 @@ _HOMES = {
     "Result": "qstore.result",
     "app": "qstore.app",
     "submit_circuit": "qstore.tasks",
-    "submit_circuits": "qstore.tasks",
+    "submit_circuits": "qstore.bulk",
 }
 
 

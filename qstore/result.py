@@ -184,3 +184,10 @@ def read(outcome: Outcome, job: Job, source: Source) -> Result:
         times=Times(asked=job.submitted_at, sent=outcome.sent, done=outcome.done),
         cost=Cost(quantum_seconds=outcome.quantum_seconds if source == "executed" else 0.0),
     )
+
+
+def headline(result: Result) -> str:
+    """A result in one line: how it was come by, and its most frequent counts."""
+    most = sorted(result["counts"].items(), key=lambda item: -item[1])[:4]
+    shown = ", ".join(f"{bits}: {count}" for bits, count in most)
+    return f"{result['source']} · {shown}{' …' if len(result['counts']) > len(most) else ''}"

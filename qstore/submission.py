@@ -23,13 +23,33 @@ _ROOM = 0.05  # seconds between two looks for room
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks, in Celery's words; see `qstore.job.Job` for the attributes."""
+    """Who asks, in Celery's words.
+
+    Attributes:
+        job_id: The Celery task id.
+        delivered: Whether a worker already holds the job as a Celery message, and has told Flower so.
+        wake: The signature to publish when the outcome is known, where something waits on the job.
+        root_id: Celery's root of the canvas.
+        parent_id: Celery's parent in the canvas.
+        priority: Among the waiting circuits of a group, as Celery has it on Redis: 0, the default, goes first, 9 last.
+        expires: Epoch seconds after which the job is dropped, unless its circuit is on the way to IonQ by then.
+        ignore_result: Whether nothing is written to the result backend.
+        stamps: Stamped headers, each with its value or values.
+        shadow: What Flower shows as the task's name, instead of the task's own.
+        argsrepr: What Flower shows as the task's arguments, instead of a line about the circuit.
+    """
 
     job_id: str
     delivered: bool = False
     wake: dict[str, object] | None = None
     root_id: str | None = None
     parent_id: str | None = None
+    priority: int = 0
+    expires: float | None = None
+    ignore_result: bool = False
+    stamps: dict[str, object] | None = None
+    shadow: str | None = None
+    argsrepr: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from typing import Any
 
 from celery import Signature, Task
 from celery.exceptions import Ignore
-from celery.result import AsyncResult, ResultSet
+from celery.result import AsyncResult
 from celery.utils import uuid
 from kombu.exceptions import OperationalError
 from qiskit import QuantumCircuit
@@ -36,7 +36,6 @@ from qstore.submission import Caller, Prepared, Submission, Submitted
 WAKE = "qstore_wake"
 """Header of the second delivery of a job that something waits for: its outcome is known."""
 
-_BULK = 500  # jobs in one Redis trip: some 1 MB of small circuits
 _TRAVELS = ("link", "link_error", "chain", "chord", "countdown", "eta", "expires", "retries")
 
 logger = logging.getLogger(__name__)
@@ -202,40 +201,6 @@ def promise(submitted: Submitted) -> AsyncResult:
             "task_id": submitted.job_id,
         }
     return result
-
-
-def submit_circuits(circuits: Iterable[object], **options: Any) -> ResultSet:
-    """Submit many circuits at once, pipelined: two Redis trips for some hundred jobs, one bell for each group.
-
-    Args:
-        circuits: As `submit_circuit` takes them.
-        **options: As `submit_circuit` takes them, for all.
-
-    Returns:
-        A Celery `ResultSet`, in the order of the circuits. A circuit that turns out not to compile fails alone, and so
-        does one for which the queue has no room (`QueueFull`).
-
-    Raises:
-        InvalidJobError: A circuit cannot run as asked; its number is named, and nothing was queued.
-        StoreUnavailableError: Redis does not answer.
-    """
-    submission, _ = door()
-    parsed = parse_options(options)
-    prepared: list[Prepared] = []
-    for number, circuit in enumerate(circuits):
-        try:
-            prepared.append(submission.prepare(Caller(uuid()), circuit, parsed))
-        except InvalidJobError as error:
-            raise type(error)(f"Circuit {number}: {error}") from error
-    promises: list[AsyncResult] = []
-    for start in range(0, len(prepared), _BULK):
-        submitted = submission.submit(prepared[start : start + _BULK])
-        for job in submitted:
-            if job.error is not None:
-                submission.fail(job.job_id, job.error)
-        ring_for(submitted)
-        promises += map(promise, submitted)
-    return ResultSet(promises, app=app)
 
 
 submit_circuit = app.register_task(SubmitCircuit())

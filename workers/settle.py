@@ -15,7 +15,7 @@ from qstore.answer import from_answer, to_answer
 from qstore.entries import Entries, Finish
 from qstore.errors import QstoreError
 from qstore.job import Batch, Job
-from qstore.result import Outcome, Result, read
+from qstore.result import Outcome, Result, headline, read
 from qstore.state.claims import Claims
 from qstore.state.ledger import Ledger, Settled
 from workers.announce import Announcer, Ended
@@ -138,10 +138,3 @@ def _answers(settled: Settled) -> Iterator[tuple[Job, Result | QstoreError]]:
 def _line(answer: Result | QstoreError) -> str | Exception:
     """What Flower shows of an answer."""
     return answer if isinstance(answer, QstoreError) else headline(answer)
-
-
-def headline(result: Result) -> str:
-    """A result in one line: how it was come by, and its most frequent counts."""
-    most = sorted(result["counts"].items(), key=lambda item: -item[1])[:4]
-    shown = ", ".join(f"{bits}: {count}" for bits, count in most)
-    return f"{result['source']} · {shown}{' …' if len(result['counts']) > len(most) else ''}"
