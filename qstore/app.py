@@ -50,7 +50,7 @@ def create_app(settings: Settings) -> Celery:
         settings: See `configuration`.
     """
     # a service has an app of its own: importing qstore must not become its current app
-    app = Celery("qstore", set_as_current=False)
+    app = Celery("qstore", set_as_current=False, control="qstore.control:Control")
     app.conf.update(configuration(settings))
     return app
 

@@ -70,6 +70,10 @@ class UnknownNoiseModelError(InvalidOptionError):
     """There is no noise model of that name."""
 
 
+class JobIdTakenError(InvalidJobError):
+    """A job with this id waits already, for another circuit or with other options."""
+
+
 class InvalidSettingError(QstoreError, ValueError):
     """A setting has a value it cannot have."""
 
@@ -186,6 +190,18 @@ class IonQJobCanceledError(JobFailedError):
 
 class JobTimeoutError(JobFailedError):
     """The job took longer at IonQ than `QSTORE_JOB_TIMEOUT_SIMULATOR` or `QSTORE_JOB_TIMEOUT_QPU` allows."""
+
+
+class JobRevokedError(JobFailedError):
+    """The job was canceled, or expired, before it came to counts; Celery's clients see `TaskRevokedError`.
+
+    Args:
+        reason: `revoked` or `expired`.
+    """
+
+    def __init__(self, reason: str = "revoked") -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 class InvalidResultError(JobFailedError):

@@ -9,6 +9,9 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+TASK = "qstore.submit_circuit"
+"""The name under which Celery knows jobs."""
+
 _COMPACT = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 
 
@@ -74,6 +77,9 @@ class Job:
         wake: The signature to publish when the outcome is known, where something waits on the job.
         root_id: Celery's root of the canvas.
         parent_id: Celery's parent in the canvas.
+        task: What Flower shows as the task's name.
+        ignore_result: Whether nothing is written to Celery's result backend.
+        stamps: Stamped headers, by which jobs can be revoked.
     """
 
     job_id: str
@@ -86,9 +92,12 @@ class Job:
     wake: dict[str, Any] | None = None
     root_id: str | None = None
     parent_id: str | None = None
+    task: str = TASK
+    ignore_result: bool = False
+    stamps: dict[str, Any] | None = None
 
     def to_json(self) -> str:
-        """Compact JSON."""
+        """Compact JSON, which begins with the id: scripts tell jobs apart by it."""
         readout = {"bits": self.readout.bits, "registers": self.readout.registers}
         return _COMPACT.encode({**_fields(self), "readout": readout})
 
@@ -101,6 +110,11 @@ class Job:
             readout=Readout(tuple(readout["bits"]), tuple(map(tuple, readout["registers"]))),
             **fields,
         )
+
+
+def mark(job_id: str) -> str:
+    """What the JSON of a job with this id begins with, and of no other."""
+    return _COMPACT.encode({"job_id": job_id}).removesuffix("}") + ","
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +206,8 @@ class Batch:
         looks: How often IonQ was asked about it.
         epoch: Of the breaker's permit to send it.
         begun: Whether its request may be on the way.
+        unwanted: Whether nobody waited for any of its runs when somebody last looked.
+        told: What the entries of its jobs say, all but the id.
     """
 
     batch_id: str
@@ -206,3 +222,5 @@ class Batch:
     looks: int = 0
     epoch: int = 0
     begun: bool = False
+    unwanted: bool = False
+    told: str = ""

@@ -13,10 +13,11 @@ from qstore.circuits.codec import decode
 from qstore.circuits.compiler import MAX_GATES, MAX_WIRE_BYTES, Compiler, check_fit
 from qstore.circuits.targets import find_backend
 from qstore.entries import Entries, Finish
-from qstore.errors import InvalidJobError, QueueFull, UnsupportedCircuitError
-from qstore.job import Group, Job, Options, Run
-from qstore.result import Outcome, Result, read
+from qstore.errors import InvalidJobError, JobIdTakenError, QueueFull, UnsupportedCircuitError
+from qstore.job import TASK, Group, Job, Options, Run
+from qstore.result import Outcome, Result, headline, read
 from qstore.state.claims import Answer, Ask, Claims
+from qstore.state.ledger import Hit
 
 _ROOM = 0.05  # seconds between two looks for room
 
@@ -117,7 +118,7 @@ class Submission:
         job = Job(
             job_id=caller.job_id,
             name=name,
-            summary=summarize(name, asked.num_qubits, options.shots, canonical.fingerprint),
+            summary=caller.argsrepr or summarize(name, asked.num_qubits, options.shots, canonical.fingerprint),
             readout=canonical.readout,
             memory=options.memory,
             submitted_at=time.time(),
@@ -125,8 +126,17 @@ class Submission:
             wake=caller.wake,
             root_id=caller.root_id or caller.job_id,
             parent_id=caller.parent_id,
+            task=caller.shadow or TASK,
+            ignore_result=caller.ignore_result,
+            stamps=caller.stamps,
         )
-        ask = Ask(run_id_of(canonical, options, caller.job_id), job, self._entries.queued(caller.job_id))
+        ask = Ask(
+            run_id_of(canonical, options, caller.job_id),
+            job,
+            self._entries.queued(caller.job_id, ignored=caller.ignore_result),
+            caller.priority,
+            caller.expires,
+        )
         return Prepared(ask, canonical, options)
 
     def submit(self, jobs: Sequence[Prepared]) -> list[Submitted]:
@@ -228,19 +238,30 @@ class Submission:
             return Submitted(
                 job_id, error=QueueFull("As many jobs wait as may: try later, or raise QSTORE_MAX_QUEUED_JOBS.")
             )
+        if answer.kind == "taken":
+            return Submitted(
+                job_id,
+                error=JobIdTakenError(
+                    f"A job {job_id} waits already, for another circuit or with other options: give this one an id of "
+                    "its own, or none."
+                ),
+            )
         if answer.kind == "hit":
             return Submitted(job_id, result=read(Outcome.from_json(answer.outcome), job.ask.job, "cached"))
         return Submitted(job_id, full=answer.full)
 
     def _finish_hits(self, jobs: Sequence[Prepared], submitted: Sequence[Submitted]) -> None:
         """Finish what the cache answered; a delivered job is finished by the worker that holds it."""
-        ends = [
-            Finish(answer.job_id, answer.result)
+        hits = [
+            (job.ask.job, answer.result)
             for job, answer in zip(jobs, submitted, strict=True)
             if answer.result is not None and not job.ask.job.delivered
         ]
-        if ends:
-            self._entries.finish(ends)
+        if hits:
+            self._entries.finish(
+                [Finish(job.job_id, result, ignored=job.ignore_result) for job, result in hits],
+                [Hit(job, headline(result)).to_json() for job, result in hits],
+            )
 
 
 def _check_readable(canonical: Canonical, options: Options) -> None:

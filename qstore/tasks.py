@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
 from typing import Any
 
 from celery import Signature, Task
@@ -20,17 +19,13 @@ from kombu.exceptions import OperationalError
 from qiskit import QuantumCircuit
 from redis.exceptions import RedisError
 
+import qstore.door
 from qstore.answer import from_answer
-from qstore.app import app, settings
+from qstore.app import app
 from qstore.circuits.codec import encode
-from qstore.circuits.compiler import Compiler
-from qstore.entries import Entries
 from qstore.errors import InvalidJobError, QstoreError, StoreUnavailableError
 from qstore.options import parse_options
-from qstore.state.budget import Budget
 from qstore.state.claims import Claims
-from qstore.state.connection import Connection
-from qstore.state.keys import Keys
 from qstore.submission import Caller, Prepared, Submission, Submitted
 
 WAKE = "qstore_wake"
@@ -41,15 +36,10 @@ _TRAVELS = ("link", "link_error", "chain", "chord", "countdown", "eta", "expires
 logger = logging.getLogger(__name__)
 
 
-@cache
 def door() -> tuple[Submission, Claims]:
-    """The producer's pipeline, built on first use, once per process."""
-    connection = Connection(settings.redis_url, settings.redis_timeout)
-    keys = Keys(settings.key_prefix)
-    budget = Budget(connection, keys, settings.max_queued_jobs)
-    claims = Claims(connection, keys, budget, settings.batch_size, settings.batch_timeout)
-    entries = Entries(app, connection)
-    return Submission(claims, Compiler(), entries, settings.batch_size, settings.queue_timeout), claims
+    """The producer's pipeline, and what it claims."""
+    opened = qstore.door.door()
+    return opened.submission, opened.claims
 
 
 def ring_for(submitted: Iterable[Submitted]) -> None:

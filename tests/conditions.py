@@ -32,7 +32,7 @@ def let_go_of_redis() -> None:
     from kombu import pools  # noqa: PLC0415 - the environment of the tests is set before qstore is imported
 
     from qstore.app import app  # noqa: PLC0415 - as above
-    from qstore.tasks import door  # noqa: PLC0415 - as above
+    from qstore.door import door  # noqa: PLC0415 - as above
 
     door.cache_clear()
     pools.reset()  # type: ignore[no-untyped-call]  # kombu's own lack

@@ -9,14 +9,17 @@ from qstore.job import Batch, Group, Job, Readout, Run
 from qstore.state.batches import Batches, Offers
 from qstore.state.breaker import Breakers, Rules
 from qstore.state.budget import Budget
-from qstore.state.claims import Ask, Claims, Entry
+from qstore.state.cancellations import Cancellations
+from qstore.state.claims import Ask, Claims
 from qstore.state.connection import Connection
+from qstore.state.entry import Entry, Telling
 from qstore.state.keys import Keys
 from qstore.state.ledger import Ledger
 from qstore.state.slots import Slots
 
 GROUP = Group(backend="simulator", shots=100)
 LEASE = 30.0
+TOLD = '{"submitted": true, "task_id": '
 OUTCOME = '{"states":{"0":100}}'
 
 
@@ -52,18 +55,27 @@ class House:
             batch_timeout=timeout,
             lease=lease,
         )
+        self.cancellations = Cancellations(connection, keys, self.revoked)
         self.ledger = Ledger(connection, keys, self.slots, self.breakers, lease=lease, result_ttl=60.0)
 
-    def ask(self, run_id: str, job_id: str) -> Ask:
+    def entry(self, job_id: str) -> Entry:
+        return Entry(f"{self.keys.prefix}entry:{job_id}", '{"position": ', ', "task_id": ', f'"{job_id}"}}', 60)
+
+    def revoked(self, job_id: str, reason: str) -> Telling:
+        return Telling(self.keys.job(job_id), self.entry(job_id).key, reason, 60)
+
+    def ask(self, run_id: str, job_id: str, priority: int = 0, expires: float | None = None) -> Ask:
         job = Job(job_id, "bell", "bell · 2 qubits", Readout((0, 1), ((0, 1),)), memory=False, submitted_at=1.0)
-        return Ask(run_id, job, Entry(f"{self.keys.prefix}entry:{job_id}", "{}", 60))
+        return Ask(run_id, job, self.entry(job_id), priority, expires)
 
     def run(self, run_id: str, group: Group = GROUP) -> Run:
         return Run(run_id, "f" * 64, group, "qis", b"[]", 2, 2, "bell", None)
 
-    def submit(self, run_id: str, job_id: str, group: Group = GROUP) -> tuple[str, bool]:
+    def submit(
+        self, run_id: str, job_id: str, group: Group = GROUP, priority: int = 0, expires: float | None = None
+    ) -> tuple[str, bool]:
         """What a producer does: look, then claim a miss. Returns how it ended, and whether to ring."""
-        ask = self.ask(run_id, job_id)
+        ask = self.ask(run_id, job_id, priority, expires)
         (answer,) = self.claims.ask([(ask, None)])
         if answer.kind == "miss":
             (answer,) = self.claims.ask([(ask, self.run(run_id, group))])
@@ -72,7 +84,7 @@ class House:
     def places(self, run_id: str) -> list[str]:
         """Where a run is."""
         client: Any = self.connection.client
-        places = ["group"] * client.lrange(self.keys.pending(GROUP.to_json()), 0, -1).count(run_id.encode())
+        places = ["group"] * client.zrange(self.keys.pending(GROUP.to_json()), 0, -1).count(run_id.encode())
         for key in client.scan_iter(f"{self.keys.prefix}batch:*"):
             state, runs = client.hmget(key, ["state", "runs"])
             if state != b"settled" and run_id in runs.decode():

@@ -35,7 +35,7 @@ class Producer:
         self.connection = connection
         self.keys = keys
         claims = Claims(connection, keys, Budget(connection, keys, max_queued), size, timeout)
-        self.submission = Submission(claims, Compiler(), Entries(app, connection), size, queue_timeout)
+        self.submission = Submission(claims, Compiler(), Entries(app, connection, keys), size, queue_timeout)
         self._count = start
 
     def submit(self, count: int, **options: Any) -> list[AsyncResult]:

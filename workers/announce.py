@@ -6,17 +6,18 @@ Every event carries this replica's real hostname: an invented one would show as 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from celery import Celery
+from celery import Celery, states
 from celery.events import EventDispatcher
 
+from qstore.errors import JobRevokedError
 from qstore.job import Job
 
-_TASK = "qstore.submit_circuit"
 _UNBOUNDED = 1 << 30  # flushed by hand
+_STATES = {"task-succeeded": states.SUCCESS, "task-failed": states.FAILURE, "task-revoked": states.REVOKED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,15 +26,13 @@ class Ended:
 
     Attributes:
         job: The job.
-        value: A line of result, or the exception.
+        value: What Flower shows of its result, see `workers.shown`; or the exception.
         at: Epoch seconds.
-        runtime: Seconds from IonQ's acceptance to the outcome.
     """
 
     job: Job
-    value: str | Exception
+    value: Mapping[str, Any] | Exception
     at: float
-    runtime: float
 
 
 class Announcer:
@@ -63,18 +62,38 @@ class Announcer:
                 )
             return self._opened
 
-    def started(self, jobs: Sequence[Job], received_at: float, started_at: float) -> None:
-        """Jobs left for IonQ.
-
-        Args:
-            jobs: Which; those a worker holds as a message are known to Flower already.
-            received_at: Epoch seconds when a worker took them.
-            started_at: Epoch seconds when IonQ took them.
-        """
+    def received(self, jobs: Sequence[Job]) -> None:
+        """Jobs wait in their groups; of those that came as messages Celery itself has told."""
         dispatcher = self._dispatcher()
         for job in jobs:
             if not job.delivered:
-                self._started(dispatcher, job, received_at, started_at)
+                waits = {"retries": 0, "eta": None, "expires": None, "timestamp": job.submitted_at}
+                dispatcher.send("task-received", **_called(job), **waits)
+        dispatcher.flush()
+
+    def submitted(self, jobs: Sequence[Job], at: float) -> None:
+        """IonQ took jobs: SUBMITTED, a state of our own.
+
+        Args:
+            jobs: Which.
+            at: Epoch seconds.
+        """
+        dispatcher = self._dispatcher()
+        for job in jobs:
+            dispatcher.send("task-submitted", **_called(job), timestamp=at)
+        dispatcher.flush()
+
+    def started(self, jobs: Sequence[Job], at: float) -> None:
+        """IonQ executes jobs.
+
+        Args:
+            jobs: Which.
+            at: Epoch seconds.
+        """
+        dispatcher = self._dispatcher()
+        for job in jobs:
+            # Celery ranks a state it does not know after STARTED, and would keep SUBMITTED
+            dispatcher.send("task-started", **_called(job), timestamp=at, state=states.STARTED)
         dispatcher.flush()
 
     def retried(self, jobs: Sequence[Job], error: Exception, retries: int) -> None:
@@ -87,31 +106,25 @@ class Announcer:
         """
         dispatcher = self._dispatcher()
         for job in jobs:
-            if not job.delivered:
-                self._received(dispatcher, job, job.submitted_at)
-            dispatcher.send("task-retried", uuid=job.job_id, exception=repr(error), traceback=None, retries=retries)
+            told = {"exception": repr(error), "traceback": None, "retries": retries}
+            dispatcher.send("task-retried", **_called(job), **told)
         dispatcher.flush()
 
-    def ended(self, jobs: Sequence[Ended], unannounced: Sequence[Job] = ()) -> None:
-        """Jobs ended.
-
-        Args:
-            jobs: Which.
-            unannounced: Those among them Flower has not heard of: they joined on the way, or were hits.
-        """
+    def ended(self, jobs: Sequence[Ended]) -> None:
+        """Jobs ended; each event says all there is to know, for whoever missed the others."""
         dispatcher = self._dispatcher()
-        for job in unannounced:
-            if not job.delivered:
-                self._started(dispatcher, job, job.submitted_at, job.submitted_at)
         for end in jobs:
-            failed = isinstance(end.value, Exception)
-            told: dict[str, Any] = (
-                {"exception": repr(end.value), "traceback": None}
-                if failed
-                else {"result": end.value, "runtime": end.runtime}
-            )
+            told: dict[str, Any]
+            if isinstance(end.value, JobRevokedError):
+                expired = end.value.reason == "expired"
+                kind, told = "task-revoked", {"terminated": False, "signum": None, "expired": expired}
+            elif isinstance(end.value, Exception):
+                kind, told = "task-failed", {"exception": repr(end.value), "traceback": None}
+            else:
+                kind, told = "task-succeeded", dict(end.value)
+            state = _STATES[kind]
             dispatcher.send(
-                "task-failed" if failed else "task-succeeded", uuid=end.job.job_id, timestamp=end.at, **told
+                kind, **_called(end.job), **{"received": end.job.submitted_at, **told}, timestamp=end.at, state=state
             )
         dispatcher.flush()
 
@@ -121,21 +134,14 @@ class Announcer:
             self._opened.close()
             self._opened.connection.release()
 
-    def _started(self, dispatcher: EventDispatcher, job: Job, received_at: float, started_at: float) -> None:
-        self._received(dispatcher, job, received_at)
-        dispatcher.send("task-started", uuid=job.job_id, timestamp=started_at)
 
-    def _received(self, dispatcher: EventDispatcher, job: Job, received_at: float) -> None:
-        dispatcher.send(
-            "task-received",
-            uuid=job.job_id,
-            name=_TASK,
-            args=job.summary,
-            kwargs="{}",
-            root_id=job.root_id,
-            parent_id=job.parent_id,
-            retries=0,
-            eta=None,
-            expires=None,
-            timestamp=received_at,
-        )
+def _called(job: Job) -> dict[str, Any]:
+    """Who a job is, which Flower otherwise knows only of those it saw from the start."""
+    return {
+        "uuid": job.job_id,
+        "name": job.task,
+        "args": job.summary,
+        "kwargs": "{}",
+        "root_id": job.root_id,
+        "parent_id": job.parent_id,
+    }

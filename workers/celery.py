@@ -6,11 +6,13 @@ from typing import Any
 
 from celery import bootsteps
 
-import qstore.tasks  # noqa: F401 - registers submit_circuit
 from qstore.app import app, settings
 from qstore.errors import StoreUnavailableError
 from qstore.job import Group
+from qstore.tasks import submit_circuit
+from workers.request import tell_of_jobs
 from workers.resources import Resources
+from workers.revoke import hear_revokes
 
 __all__ = ["app"]
 
@@ -27,6 +29,7 @@ class Replica(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no t
         """Open up. Under the thread pool this is the process the tasks run in."""
         resources = Resources(app, settings, worker.hostname)
         Replica.resources = resources
+        hear_revokes(resources.errands.run, resources.cancellations)
         resources.loop.start()
 
     def stop(self, worker: Any) -> None:  # noqa: ARG002 - Celery's signature
@@ -38,6 +41,7 @@ class Replica(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no t
 
 
 app.steps["worker"].add(Replica)
+tell_of_jobs(submit_circuit)
 
 
 @app.task(  # type: ignore[untyped-decorator]  # Celery has no types

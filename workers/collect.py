@@ -21,13 +21,13 @@ from qstore.errors import (
 )
 from qstore.job import Batch
 from qstore.state.batches import Batches
-from qstore.state.ledger import Ledger
-from workers.announce import Announcer
 from workers.errands import Errands
 from workers.failpoint import Reached
 from workers.ionq import Document, IonQ
 from workers.outcomes import ENDED, Found, Outcomes, Pending
 from workers.pace import Pace
+from workers.progress import Progress
+from workers.retry import Retry
 from workers.settle import Settlement
 
 logger = logging.getLogger(__name__)
@@ -36,6 +36,7 @@ _REREADS = 3  # of a result that makes no sense
 _REMEMBERED = 1000  # batches whose rereads are counted
 
 _MAYBE = "It may still run, and be billed."
+_LATE = "takes too long"
 
 
 class Collect:
@@ -44,9 +45,9 @@ class Collect:
     Args:
         ionq: The session.
         batches: Reads the runs of a batch.
-        ledger: Batch records.
+        progress: Puts looks off, and tells how far jobs are.
         settlement: Ends batches.
-        announcer: Tells Flower.
+        retry: Puts back what was canceled for us, and is wanted again.
         errands: Fetch several results at a time.
         pace: Says when to look again, and when a job has taken too long.
         guard: Held around each request; it may refuse one by raising `BreakerOpen`.
@@ -58,9 +59,9 @@ class Collect:
         self,
         ionq: IonQ,
         batches: Batches,
-        ledger: Ledger,
+        progress: Progress,
         settlement: Settlement,
-        announcer: Announcer,
+        retry: Retry,
         errands: Errands,
         pace: Pace,
         *,
@@ -70,9 +71,9 @@ class Collect:
     ) -> None:
         self._ionq = ionq
         self._batches = batches
-        self._ledger = ledger
+        self._progress = progress
         self._settlement = settlement
-        self._announcer = announcer
+        self._retry = retry
         self._errands = errands
         self._pace = pace
         self._guard = guard
@@ -122,22 +123,21 @@ class Collect:
     def _one(self, batch: Batch, document: Document | None, trouble: TransientError | None) -> None:
         """Go on with a batch: by what IonQ says of its job, None for nothing, or by why it could not be asked."""
         if document is not None and document.get("status") in ENDED:
-            self._end(batch, document)
+            if batch.unwanted and document["status"] == "canceled":
+                # whoever asked for one of its circuits since then has not got it yet
+                self._retry.return_unused(batch)
+            else:
+                self._end(batch, document)
+        elif batch.unwanted and self._batches.deserted(batch):
+            self._cancel(batch.remote_id, "is wanted by nobody any more")
+            self._again(batch, self._pace.pause(batch))
         elif not self._pace.late(batch):
-            self._again(batch, self._pace.pause(batch, document, trouble))
+            self._progress.look_again(batch, self._pace.pause(batch, document, trouble), document)
         else:
             self._late(batch, trouble)
 
     def _again(self, batch: Batch, pause: float) -> None:
-        self._ledger.postpone(batch, pause, self._announce(batch))
-
-    def _announce(self, batch: Batch) -> list[int]:
-        """Tell Flower of what is still running at the first look; what is done by then is told of all at once."""
-        if batch.looks:
-            return []
-        waiting = self._batches.waiting(batch)
-        self._announcer.started([job for jobs in waiting for job in jobs], batch.created_at, batch.submitted_at)
-        return [len(jobs) for jobs in waiting]
+        self._progress.look_again(batch, pause)
 
     # -- the end --------------------------------------------------------------------------------------------
 
@@ -182,7 +182,7 @@ class Collect:
         running = [each.document for each in pending if each.error is None]
         if running and document.get("status") == "completed" and not self._pace.over(batch):
             for child in running if self._pace.late(batch) else ():
-                self._cancel(child["id"])
+                self._cancel(child["id"], _LATE)
             return self._pace.pause(batch, running[0])
         rereads = self._rereads.get(batch.batch_id, 0)
         if rereads == _REREADS or not (unread := [each.error for each in pending if each.error is not None]):
@@ -210,7 +210,7 @@ class Collect:
 
     def _late(self, batch: Batch, trouble: TransientError | None) -> None:
         """Cancel a job that takes too long; at the next look it is canceled, or completed after all."""
-        refusal = trouble or self._cancel(batch.remote_id)
+        refusal = trouble or self._cancel(batch.remote_id, _LATE)
         over = self._pace.over(batch)
         if isinstance(refusal, TransientError):
             if over:
@@ -248,15 +248,15 @@ class Collect:
         self._settlement.fail(batch, self._timed_out(batch, f"{why}. {_MAYBE}"))
         self._rereads.pop(batch.batch_id, None)
 
-    def _cancel(self, remote_id: str) -> TransientError | IonQRefusedError | None:
+    def _cancel(self, remote_id: str, why: str) -> TransientError | IonQRefusedError | None:
         """Have a job, or a child, canceled; return why it could not be."""
         try:
             with self._guard():
                 self._ionq.cancel(remote_id)
         except (TransientError, IonQRefusedError) as error:
-            logger.warning("IonQ's job %s takes too long and could not be canceled: %s", remote_id, error)
+            logger.warning("IonQ's job %s %s and could not be canceled: %s", remote_id, why, error)
             return error
-        logger.warning("IonQ's job %s takes too long and was canceled", remote_id)
+        logger.warning("IonQ's job %s %s and was canceled", remote_id, why)
         return None
 
     def _timed_out(self, batch: Batch, said: str) -> JobTimeoutError:

@@ -20,6 +20,7 @@ from qstore.state.ledger import Ledger
 from workers.failpoint import Reached
 from workers.ionq import IonQ
 from workers.payload import payload
+from workers.progress import Progress
 from workers.retry import Retry
 from workers.settle import Settlement
 
@@ -32,8 +33,8 @@ _ONE_OF_THEM = {HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTT
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
-class LeaseLostError(Exception):
-    """The batch may be another replica's by now, so its request was not sent."""
+class UnsentError(Exception):
+    """The request was not sent: the batch may be another replica's by now, or nobody's."""
 
 
 class Dispatch:
@@ -42,6 +43,7 @@ class Dispatch:
     Args:
         batches: Takes runs from their groups.
         ledger: Batch records.
+        progress: Remembers what IonQ has, and tells of it.
         breakers: Told what became of requests.
         ionq: The session.
         settlement: Ends what IonQ refuses.
@@ -57,6 +59,7 @@ class Dispatch:
         self,
         batches: Batches,
         ledger: Ledger,
+        progress: Progress,
         breakers: Breakers,
         ionq: IonQ,
         settlement: Settlement,
@@ -69,6 +72,7 @@ class Dispatch:
     ) -> None:
         self._batches = batches
         self._ledger = ledger
+        self._progress = progress
         self._breakers = breakers
         self._ionq = ionq
         self._settlement = settlement
@@ -121,19 +125,23 @@ class Dispatch:
             logger.warning("Batch %s waited too long to be sent and is another replica's by now", batch.batch_id)
             return
         batch, loaded = begun
+        if not loaded:
+            self._report(batch, UnsentError("Nobody waits for its circuits any more."))
+            logger.info("Batch %s: nobody waits for its circuits any more", batch.batch_id)
+            return
         self._reached("dispatch.begun")
 
         def before_sending() -> None:
             self._reached("dispatch.sending")
             if time.clock_gettime(_CLOCK) > sendable_until:
-                raise LeaseLostError("The lease runs out before an answer could come.")
+                raise UnsentError("The lease runs out before an answer could come.")
 
         try:
             remote_id = self._ionq.submit(payload(batch, [each.run for each in loaded]), before_sending)
-        except LeaseLostError as error:
+        except UnsentError as error:
             self._report(batch, error)
             logger.warning("Batch %s was not sent: %s", batch.batch_id, error)
-            self._retry.return_unsent(batch)
+            self._retry.return_unused(batch)
         except SubmissionUncertainError as error:
             self._report(batch, error)
             logger.warning("Batch %s: %s It will be looked up before anything else is sent", batch.batch_id, error)
@@ -149,7 +157,7 @@ class Dispatch:
             self._taken(batch, remote_id)
 
     def _taken(self, batch: Batch, remote_id: str) -> None:
-        if self._ledger.submitted(batch, remote_id, pause=self._first_look):
+        if self._progress.submitted(batch, remote_id, self._first_look):
             logger.info("Batch %s: %s circuits are IonQ's %s", batch.batch_id, len(batch.run_ids), remote_id)
             self._reached("dispatch.submitted")
             return

@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 from qstore.errors import StoreUnavailableError
 from qstore.job import Batch
-from qstore.state.ledger import Ledger
+from qstore.state.cancellations import Cancellations
+from qstore.state.ledger import Ledger, Tick
 from workers.announce import Announcer, Ended
 from workers.collect import Collect
 from workers.dispatch import Dispatch
@@ -16,6 +17,7 @@ from workers.errands import Errands
 from workers.ionq import PAGE
 from workers.recover import Recovery
 from workers.settle import Settlement
+from workers.shown import cached
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +34,8 @@ class Loop:
         collect: Looks at submitted batches.
         recovery: Decides batches that died between intent and answer.
         settlement: Goes on with batches that died half finished.
-        announcer: Tells Flower of cache hits.
+        cancellations: Ends expired jobs.
+        announcer: Tells Flower of jobs that wait, and of cache hits.
         errands: Run whatever waits on IonQ.
         maintain: Keeps the pools in order; called every turn.
         idle: Seconds between turns. No longer than a partial batch waits: then each is known before it has to leave.
@@ -46,6 +49,7 @@ class Loop:
         collect: Collect,
         recovery: Recovery,
         settlement: Settlement,
+        cancellations: Cancellations,
         announcer: Announcer,
         errands: Errands,
         maintain: Callable[[], None],
@@ -56,6 +60,7 @@ class Loop:
         self._collect = collect
         self._recovery = recovery
         self._settlement = settlement
+        self._cancellations = cancellations
         self._announcer = announcer
         self._errands = errands
         self._maintain = maintain
@@ -102,15 +107,21 @@ class Loop:
             self._errands.run(self._recovery.decide, intents)
         for batch in by_state.get("settled", []):
             self._errands.run(self._settlement.resume, batch)
-        if tick.hits:
-            self._announcer.ended(
-                [Ended(job, "cached", job.submitted_at, 0.0) for job in tick.hits], unannounced=tick.hits
-            )
+        if tick.expired:
+            self._errands.run(self._cancellations.cancel, tick.expired, "expired")
+        self._tell(tick)
         self._maintain()
         if len(tick.batches) == PAGE:
             return 0.0  # there may be more
         idle = _SOON if busy else self._idle
         return idle if tick.pause is None else min(tick.pause, idle)
+
+    def _tell(self, tick: Tick) -> None:
+        """Tell Flower of jobs that no worker holds."""
+        if tick.arrivals:
+            self._announcer.received(tick.arrivals)
+        if tick.hits:
+            self._announcer.ended([Ended(hit.job, cached(hit), hit.job.submitted_at) for hit in tick.hits])
 
     def _run(self) -> None:
         pause = 0.0

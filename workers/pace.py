@@ -12,6 +12,8 @@ from typing import Any
 from qstore.errors import BreakerOpen, IonQThrottledError, QstoreError
 from qstore.job import Batch
 
+_WAIT, _EXECUTION = "predicted_wait_time_ms", "predicted_execution_duration_ms"  # both count from the submission
+_LONG = 2.0  # seconds: a start that is farther away is worth a look of its own
 _GROWTH = 1.5  # of the pause between looks where IonQ predicts nothing
 
 
@@ -86,12 +88,21 @@ class Pace:
         return self._clock() - max(batch.submitted_at + self.timeout(batch), self._began)
 
     def _predicted(self, batch: Batch, document: Mapping[str, Any] | None) -> float:
-        """Seconds until the job ends, by IonQ's prediction, which counts from its submission; 0 for none."""
-        if document is None:
+        """Seconds until the job starts, where that is some time, else until it ends; 0 where IonQ predicts nothing."""
+        if document is None or (whole := predicted(document)) is None:
             return 0.0
-        milliseconds = (document.get(name) for name in ("predicted_wait_time_ms", "predicted_execution_duration_ms"))
-        whole = sum(value for value in milliseconds if isinstance(value, int | float)) / 1000
-        return max(0.0, whole - (self._clock() - _submitted_at(document, batch)))
+        passed = self._clock() - _submitted_at(document, batch)
+        wait = document.get(_WAIT)
+        if isinstance(wait, int | float) and wait / 1000 - passed > _LONG:
+            return wait / 1000 - passed
+        return max(0.0, whole - passed)
+
+
+def predicted(document: Mapping[str, Any]) -> float | None:
+    """Seconds from a job's submission to its end, by IonQ's prediction; None where it predicts nothing."""
+    milliseconds = (document.get(name) for name in (_WAIT, _EXECUTION))
+    known = [value for value in milliseconds if isinstance(value, int | float)]
+    return sum(known) / 1000 if known else None
 
 
 def _submitted_at(document: Mapping[str, Any], batch: Batch) -> float:

@@ -23,6 +23,7 @@ from qstore.job import Batch
 from qstore.state.ledger import Ledger
 from workers.ionq import Document, IonQ
 from workers.payload import NONCE
+from workers.progress import Progress
 from workers.retry import Retry
 from workers.settle import Settlement
 
@@ -37,6 +38,7 @@ class Recovery:
     Args:
         ionq: The session.
         ledger: Batch records.
+        progress: Remembers what IonQ has, and tells of it.
         retry: Offers again what IonQ does not have.
         settlement: Ends what cannot be decided.
         guard: Leave to read.
@@ -50,6 +52,7 @@ class Recovery:
         self,
         ionq: IonQ,
         ledger: Ledger,
+        progress: Progress,
         retry: Retry,
         settlement: Settlement,
         guard: Callable[[], AbstractContextManager[object]],
@@ -61,6 +64,7 @@ class Recovery:
     ) -> None:
         self._ionq = ionq
         self._ledger = ledger
+        self._progress = progress
         self._retry = retry
         self._settlement = settlement
         self._guard = guard
@@ -78,7 +82,7 @@ class Recovery:
         for batch in batches:
             if not batch.begun:
                 logger.warning("Batch %s was never sent; its circuits go back", batch.batch_id)
-                self._retry.return_unsent(batch)
+                self._retry.return_unused(batch)
         begun = [batch for batch in batches if batch.begun]
         if not begun:
             return
@@ -93,7 +97,7 @@ class Recovery:
             if batch.batch_id in found:
                 remote_id = found[batch.batch_id]
                 logger.warning("Batch %s was found again: IonQ's %s", batch.batch_id, remote_id)
-                self._ledger.submitted(batch, remote_id, pause=self._first_look)
+                self._progress.submitted(batch, remote_id, self._first_look)
             else:
                 self._retry.offer_again(batch, IonQUnavailableError("IonQ did not take the job."))
 

@@ -12,6 +12,7 @@ from qstore.settings import Settings
 from qstore.state.batches import Batches, Offers
 from qstore.state.breaker import Breakers, Rules
 from qstore.state.budget import Budget
+from qstore.state.cancellations import Cancellations
 from qstore.state.claims import Claims
 from qstore.state.connection import Connection
 from qstore.state.keys import Keys
@@ -25,6 +26,7 @@ from workers.failpoint import armed
 from workers.ionq import IonQ
 from workers.loop import Loop
 from workers.pace import Pace
+from workers.progress import Progress
 from workers.recover import Recovery
 from workers.retry import Retry
 from workers.settle import Settlement
@@ -60,9 +62,9 @@ class Resources:
             max_idle=settings.ionq_pool_max_idle,
             max_uses=settings.ionq_pool_max_uses,
         )
-        self._errands = Errands(settings.ionq_pool_max_size)
+        self.errands = Errands(settings.ionq_pool_max_size)
         self._announcer = Announcer(app, hostname)
-        entries = Entries(app, self._connection)
+        entries = Entries(app, self._connection, keys)
         # stands for the API key in Redis, where the key itself must never be
         account = hashlib.sha256(f"{settings.ionq_url} {api_key}".encode()).hexdigest()[:16]
         rules = Rules(
@@ -86,6 +88,8 @@ class Resources:
             batch_timeout=settings.batch_timeout,
             lease=settings.lease,
         )
+        progress = Progress(ledger, entries, self._announcer, clock=time.time)
+        self.cancellations = Cancellations(self._connection, keys, entries.revoked)
         settlement = Settlement(
             app,
             ledger,
@@ -100,6 +104,7 @@ class Resources:
         self.dispatch = Dispatch(
             batches,
             ledger,
+            progress,
             breakers,
             self._ionq,
             settlement,
@@ -115,10 +120,10 @@ class Resources:
             Collect(
                 self._ionq,
                 batches,
-                ledger,
+                progress,
                 settlement,
-                self._announcer,
-                self._errands,
+                retry,
+                self.errands,
                 Pace(
                     floor=settings.poll_floor,
                     ceiling=settings.poll_ceiling,
@@ -133,6 +138,7 @@ class Resources:
             Recovery(
                 self._ionq,
                 ledger,
+                progress,
                 retry,
                 settlement,
                 breakers.read.guard,
@@ -142,15 +148,16 @@ class Resources:
                 clock=time.time,
             ),
             settlement,
+            self.cancellations,
             self._announcer,
-            self._errands,
+            self.errands,
             self._ionq.maintain,
             idle=min(max(settings.batch_timeout, _SHORTEST_TURN), _LONGEST_TURN),
         )
 
     def close(self) -> None:
         """Close everything, once the loop has stopped."""
-        self._errands.close()
+        self.errands.close()
         self._announcer.close()
         self._ionq.close()
         self._connection.close()

@@ -59,8 +59,8 @@ class Retry:
         # here: its breaker holds everybody back already
         pause = random.uniform(0, self._backoff * 2**attempts) if blame else 0.0  # noqa: S311 - no secret
         jobs = [job for waiting in self._batches.waiting(batch) for job in waiting]
-        told = [self._entries.retrying(job.job_id, error, attempts + 1) for job in jobs]
-        match self._batches.put_back(batch, pause, blame=blame, entries=told):
+        tellings = self._entries.tellings(jobs, self._entries.retrying(error, attempts + 1))
+        match self._batches.put_back(batch, pause, blame=blame, tellings=tellings):
             case "returned":
                 logger.warning("Batch %s: %s Its circuits wait %.1f s", batch.batch_id, error, pause)
                 self._announcer.retried(jobs, error, attempts + 1)
@@ -69,10 +69,12 @@ class Retry:
             case _:
                 logger.warning("Batch %s is another replica's by now; offering it again is left to it", batch.batch_id)
 
-    def return_unsent(self, batch: Batch) -> None:
-        """Put the runs of a batch whose request was never made back at once; this counts for nothing.
+    def return_unused(self, batch: Batch) -> None:
+        """Put back the runs of a batch that was never sent, or was canceled for us; this counts for nothing.
 
         Raises:
             StoreUnavailableError: Redis does not answer.
         """
-        self._batches.put_back(batch, 0.0, blame=False)
+        jobs = [job for waiting in self._batches.waiting(batch) for job in waiting]
+        tellings = self._entries.tellings(jobs, self._entries.requeued)
+        self._batches.put_back(batch, 0.0, blame=False, tellings=tellings)

@@ -15,11 +15,12 @@ from qstore.answer import from_answer, to_answer
 from qstore.entries import Entries, Finish
 from qstore.errors import QstoreError
 from qstore.job import Batch, Job
-from qstore.result import Outcome, Result, headline, read
+from qstore.result import Outcome, Result, read
 from qstore.state.claims import Claims
 from qstore.state.ledger import Ledger, Settled
 from workers.announce import Announcer, Ended
 from workers.failpoint import Reached
+from workers.shown import shown
 
 logger = logging.getLogger(__name__)
 
@@ -101,17 +102,21 @@ class Settlement:
         """
         self._reached("settle.settled")
         answers = [(job, answer) for run in settled for job, answer in _answers(run)]
-        if ends := [Finish(job.job_id, answer, job.parent_id) for job, answer in answers if not job.wake]:
+        if ends := [
+            Finish(job.job_id, answer, job.parent_id, job.ignore_result) for job, answer in answers if not job.wake
+        ]:
             self._entries.finish(ends)
         self._reached("settle.finished")
         for job, answer in answers:
             if job.wake:
                 self._wake(job, answer)
         at = self._clock()
-        runtime = max(0.0, at - (batch.submitted_at or batch.created_at))
         self._announcer.ended(
-            [Ended(job, _line(answer), at, runtime) for job, answer in answers if not job.wake],
-            unannounced=[job for run in settled for job in run.jobs[run.announced :]],
+            [
+                Ended(job, answer if isinstance(answer, QstoreError) else shown(answer), at)
+                for job, answer in answers
+                if not job.wake
+            ]
         )
         self._reached("settle.announced")
         self._ledger.finished(batch)
@@ -133,8 +138,3 @@ def _answers(settled: Settled) -> Iterator[tuple[Job, Result | QstoreError]]:
             yield job, outcome
         else:
             yield job, read(outcome, job, "executed" if position == 0 else "joined")
-
-
-def _line(answer: Result | QstoreError) -> str | Exception:
-    """What Flower shows of an answer."""
-    return answer if isinstance(answer, QstoreError) else headline(answer)

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 
 from qstore.job import Batch, Group, Job, Run
 from qstore.state.breaker import Breakers
-from qstore.state.claims import Entry
 from qstore.state.connection import Argument, Connection, translated
+from qstore.state.entry import Telling
 from qstore.state.keys import Keys
 from qstore.state.slots import Slots
 
@@ -127,21 +127,38 @@ class Batches:
         return Taken(batch, more=bool(more))
 
     def begin(self, batch: Batch) -> tuple[Batch, list[Loaded]] | None:
-        """Make ready to send a batch: with a whole lease before it, and its circuits.
+        """Make ready to send a batch: with a whole lease before it, and the circuits somebody still waits for.
 
         Returns:
-            The batch under its new lease, and its runs in its order; None where it is no longer the caller's.
+            The batch under its new lease, and its runs in its order, none where nobody waits for any and it is no
+            more; None where it is no longer the caller's.
 
         Raises:
             StoreUnavailableError: Redis does not answer.
         """
-        keys = [self._keys.batch(batch.batch_id), self._keys.due, *self._runs(batch)]
-        begun = self._connection.call("begin", keys, [batch.batch_id, batch.lease, self._lease])
+        keys, group = self._keys, batch.group.to_json()
+        begun = self._connection.call(
+            "begin",
+            [
+                *(
+                    keys.batch(batch.batch_id),
+                    keys.due,
+                    self._slots.key,
+                    keys.pending(group),
+                    keys.groups,
+                    keys.expiring,
+                ),
+                *self._runs(batch),
+                *self._jobs(batch),
+            ],
+            [batch.batch_id, batch.lease, self._lease, group],
+        )
         if not begun:
             return None
-        lease, runs = begun
+        lease, run_ids, runs = begun
         loaded = [Loaded(Run.from_fields(head, wire), int(attempts or 0)) for head, wire, attempts in runs]
-        return replace(batch, lease=lease.decode(), begun=True), loaded
+        wanted = tuple(run_id.decode() for run_id in run_ids)
+        return replace(batch, run_ids=wanted, lease=lease.decode(), begun=True), loaded
 
     def load(self, batch: Batch) -> list[Loaded]:
         """Read the runs of a batch, in its order, without the wires.
@@ -164,14 +181,25 @@ class Batches:
         with translated():
             return [[Job.from_json(job) for job in jobs] for jobs in pipe.execute()]
 
-    def put_back(self, batch: Batch, pause: float, *, blame: bool, entries: Sequence[Entry] = ()) -> str:
-        """Return the runs of a batch that IonQ certainly did not take to the head of their group.
+    def deserted(self, batch: Batch) -> bool:
+        """Whether nobody waits for any of its runs.
+
+        Raises:
+            StoreUnavailableError: Redis does not answer.
+        """
+        with translated():
+            return not self._connection.client.exists(*self._jobs(batch))
+
+    def put_back(self, batch: Batch, pause: float, *, blame: bool, tellings: Sequence[Telling] = ()) -> str:
+        """Return the runs of a batch that IonQ certainly did not take, or gave up for us, to where they stood.
+
+        A run nobody waits for any more ends here.
 
         Args:
             batch: The batch.
             pause: Seconds until they may leave again.
             blame: Whether this counts among the times they may be offered; never while the breaker is not closed.
-            entries: What the jobs that wait for them say from then on.
+            tellings: What the jobs that wait for them say from then on.
 
         Returns:
             `returned`; `lost` where the batch is no longer the caller's; `exhausted` where they were offered often
@@ -183,14 +211,15 @@ class Batches:
         keys, name, breaker = self._keys, batch.group.to_json(), self._breakers.submit(batch.group.backend)
         args: list[Argument] = [batch.batch_id, batch.lease, name, round(pause * 1000), int(blame)]
         args += [self._offers.max_retries, round(self._offers.retry_timeout * 1000)]
-        args += [entries[0].expires if entries else 0, *(entry.value for entry in entries)]
+        args += [tellings[0].expires if tellings else 0, *(each.value for each in tellings)]
         answer = self._connection.call(
             "put_back",
             [
                 *(keys.batch(batch.batch_id), keys.due, keys.pending(name), keys.groups),
                 *(self._slots.key, keys.hold(name), breaker.keys[0]),
                 *self._runs(batch),
-                *(entry.key for entry in entries),
+                *self._jobs(batch),
+                *(key for each in tellings for key in (each.job, each.key)),
             ],
             args,
         )
@@ -212,6 +241,8 @@ class Batches:
             [
                 *(keys.batch(batch.batch_id), keys.due, keys.groups, self._slots.key),
                 *(keys.pending(half.to_json()) for half in (first, second)),
+                *self._runs(batch),
+                *self._jobs(batch),
             ],
             [batch.batch_id, batch.lease, first.to_json(), second.to_json()],
         )
@@ -219,3 +250,6 @@ class Batches:
 
     def _runs(self, batch: Batch) -> list[str]:
         return [self._keys.run(run_id) for run_id in batch.run_ids]
+
+    def _jobs(self, batch: Batch) -> list[str]:
+        return [self._keys.jobs(run_id) for run_id in batch.run_ids]

@@ -13,24 +13,10 @@ from typing import Any, Literal, cast
 from qstore.job import Group, Job, Run
 from qstore.state.budget import Budget
 from qstore.state.connection import Call, Connection, translated
+from qstore.state.entry import Entry
 from qstore.state.keys import Keys
 
-_HITS = 10_000  # the newest, where no replica is up to tell Flower
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A job's place in Celery's result backend, and what it says while the job waits.
-
-    Attributes:
-        key: Redis key.
-        value: What the result backend's own encoding makes of a queued job.
-        expires: Seconds until Celery forgets it.
-    """
-
-    key: str
-    value: str
-    expires: int
+_ARRIVALS = 10_000  # the newest, where no replica is up to tell Flower
 
 
 @dataclass(frozen=True)
@@ -41,11 +27,15 @@ class Ask:
         run_id: What it asks for.
         job: Who asks.
         entry: Where Celery's clients watch it.
+        priority: Among the waiting runs of its group: 0 goes first, 9 last.
+        expires: Epoch seconds; None for never.
     """
 
     run_id: str
     job: Job
     entry: Entry
+    priority: int = 0
+    expires: float | None = None
 
     @cached_property
     def text(self) -> str:
@@ -58,12 +48,13 @@ class Answer:
     """What became of an ask.
 
     Attributes:
-        kind: `hit`, `joined`, `miss`, `queued`, or `full` where as many jobs wait as may.
+        kind: `hit`, `joined`, `miss`, `queued`, `full` where as many jobs wait as may, or `taken` where a job with its
+            id waits for something else.
         outcome: JSON of the cached outcome, of a hit.
         full: What a queued run's batch shares, where that batch can leave at once; else None.
     """
 
-    kind: Literal["hit", "joined", "miss", "queued", "full"]
+    kind: Literal["hit", "joined", "miss", "queued", "full", "taken"]
     outcome: bytes = b""
     full: Group | None = None
 
@@ -78,6 +69,8 @@ def _answer(raw: list[Any], group: Group | None) -> Answer:
             return Answer("joined")
         case [b"full"]:
             return Answer("full")
+        case [b"taken"]:
+            return Answer("taken")
         case _:
             return Answer("miss")
 
@@ -117,17 +110,17 @@ class Claims:
         return [_answer(raw, run.group if run else None) for raw, (_, run) in zip(answers, asks, strict=True)]
 
     def _look(self, ask: Ask) -> Call:
-        keys = self._keys
+        keys, job_id, entry = self._keys, ask.job.job_id, ask.entry
         return (
             [
-                keys.result(ask.run_id),
-                keys.run(ask.run_id),
-                keys.jobs(ask.run_id),
-                ask.entry.key,
-                keys.hits,
-                keys.queued,
+                *(keys.result(ask.run_id), keys.run(ask.run_id), keys.jobs(ask.run_id), entry.key, keys.job(job_id)),
+                *(keys.queued, keys.arrivals, keys.expiring),
             ],
-            [ask.text, ask.entry.value, ask.entry.expires, 0 if ask.job.delivered else _HITS, self._budget.limit, ""],
+            [
+                *(ask.text, job_id, ask.run_id, entry.head, entry.middle, entry.tail, entry.expires),
+                *(_ARRIVALS, self._budget.limit),
+                *("" if ask.expires is None else round(ask.expires * 1000), ask.priority, ""),
+            ],
         )
 
     def _claim(self, ask: Ask, run: Run) -> Call:
@@ -138,7 +131,6 @@ class Claims:
             [*keys, self._keys.pending(group), self._keys.groups],
             [
                 *args[:-1],
-                run.run_id,
                 fields["head"],
                 fields["wire"],
                 group,
@@ -147,8 +139,21 @@ class Claims:
             ],
         )
 
+    def position(self, job_id: str) -> int | None:
+        """How many circuits are before a job's in its group; None where it does not wait there.
+
+        Raises:
+            StoreUnavailableError: Redis does not answer.
+        """
+        client = self._connection.client
+        with translated():
+            run_id = client.get(self._keys.job(job_id))
+            pending = client.hget(self._keys.run(run_id.decode()), "pending") if isinstance(run_id, bytes) else None
+            rank = client.zrank(pending, run_id) if pending and run_id else None
+        return rank if isinstance(rank, int) else None
+
     def wake(self, job_id: str, answer: str, expires: int) -> None:
-        """Leave the answer of a job that will be delivered again.
+        """Leave the answer of a job that will be delivered again, and waits no longer.
 
         Args:
             job_id: The job.
@@ -158,8 +163,11 @@ class Claims:
         Raises:
             StoreUnavailableError: Redis does not answer.
         """
+        pipe = self._connection.pipeline()
+        pipe.set(self._keys.woken(job_id), answer, ex=expires)
+        pipe.delete(self._keys.job(job_id))
         with translated():
-            self._connection.client.set(self._keys.woken(job_id), answer, ex=expires)
+            pipe.execute()
 
     def woken(self, job_id: str) -> bytes | None:
         """The answer left for a woken job, or None.

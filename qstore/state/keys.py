@@ -27,9 +27,19 @@ class Keys:
         return f"{self.prefix}due"
 
     @property
+    def arrivals(self) -> str:
+        """List: jobs that began to wait and that Flower has not been told of."""
+        return f"{self.prefix}arrivals"
+
+    @property
     def hits(self) -> str:
-        """List: jobs answered from the result cache that Flower has not been told of."""
+        """List: jobs answered from the result cache that Flower has not been told of, each with its headline."""
         return f"{self.prefix}hits"
+
+    @property
+    def expiring(self) -> str:
+        """Sorted set: ids of jobs that wait and may expire, by when (epoch milliseconds)."""
+        return f"{self.prefix}expiring"
 
     @property
     def queued(self) -> str:
@@ -62,7 +72,7 @@ class Keys:
         return f"{self.prefix}hold:{_digest(group)}"
 
     def pending(self, group: str) -> str:
-        """List: run ids of a group that wait for a batch, oldest first.
+        """Sorted set: run ids of a group that wait for a batch, by priority, then by age.
 
         Args:
             group: The group's canonical JSON.
@@ -80,6 +90,10 @@ class Keys:
     def jobs(self, run_id: str) -> str:
         """List: the jobs waiting for a run; the first one caused it."""
         return f"{self.prefix}jobs:{run_id}"
+
+    def job(self, job_id: str) -> str:
+        """String: the run a job waits for; it exists exactly as long as the job waits."""
+        return f"{self.prefix}job:{job_id}"
 
     def batch(self, batch_id: str) -> str:
         """Hash: the ledger's record of one IonQ job."""

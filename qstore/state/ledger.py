@@ -7,7 +7,7 @@ names the due time it holds. A replica that slept through its lease therefore ch
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from qstore.job import Batch, Group, Job
@@ -16,7 +16,34 @@ from qstore.state.connection import Argument, Connection, translated
 from qstore.state.keys import Keys
 from qstore.state.slots import Slots
 
-_HITS = 500  # told to Flower in one turn
+_FIELDS = (
+    *("state", "nonce", "group", "runs", "remote_id", "created_at", "submitted_at"),
+    *("looks", "epoch", "begun", "unwanted", "told"),
+)
+_TOLD = 500  # jobs told to Flower, or expired, in one turn
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A job answered from the cache, for Flower to be told of.
+
+    Attributes:
+        job: The job.
+        headline: Its result in one line.
+    """
+
+    job: Job
+    headline: str
+
+    def to_json(self) -> str:
+        """Compact JSON."""
+        return json.dumps([self.job.to_json(), self.headline], separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Hit:
+        """The inverse of `to_json`."""
+        job, headline = json.loads(text)
+        return cls(Job.from_json(job), headline)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +53,10 @@ class Settled:
     Attributes:
         outcome: JSON of the run's outcome.
         jobs: Who waited, the one that caused the run first.
-        announced: How many of them Flower was told of already.
     """
 
     outcome: str
     jobs: tuple[Job, ...]
-    announced: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,22 +67,49 @@ class Tick:
         batches: Due records, claimed for the caller.
         groups: Groups whose partial batch is overdue.
         hits: Jobs answered from the cache that Flower has not been told of.
+        arrivals: Jobs that began to wait and that Flower has not been told of.
+        expired: Ids of jobs to end, unless their circuits are on the way to IonQ.
         pause: Seconds until the next partial batch may leave; None for none.
     """
 
     batches: tuple[Batch, ...]
     groups: tuple[Group, ...]
-    hits: tuple[Job, ...]
+    hits: tuple[Hit, ...]
+    arrivals: tuple[Job, ...]
+    expired: tuple[str, ...]
     pause: float | None
 
 
-def _settled(outcomes: Sequence[str], jobs: Sequence[Sequence[str | bytes]], announced: bytes | str) -> list[Settled]:
-    told = json.loads(announced) or [0] * len(outcomes)
+def _settled(outcomes: Sequence[str], jobs: Sequence[Sequence[str | bytes]]) -> list[Settled]:
     return [
         # Lua writes an empty list as {}
-        Settled(outcome, tuple(Job.from_json(job) for job in waiting or ()), count)
-        for outcome, waiting, count in zip(outcomes, jobs, told, strict=True)
+        Settled(outcome, tuple(Job.from_json(job) for job in waiting or ()))
+        for outcome, waiting in zip(outcomes, jobs, strict=True)
     ]
+
+
+def _jobs(waiting: Sequence[Sequence[bytes]]) -> list[Job]:
+    return [Job.from_json(job) for jobs in waiting for job in jobs]
+
+
+def _batch(batch_id: str, lease: str, record: Mapping[str, bytes | None]) -> Batch:
+    said = {name: value or b"" for name, value in record.items()}
+    return Batch(
+        batch_id=batch_id,
+        nonce=said["nonce"].decode(),
+        group=Group.from_json(said["group"]),
+        run_ids=tuple(json.loads(said["runs"])),
+        state=said["state"].decode(),
+        lease=lease,
+        remote_id=said["remote_id"].decode(),
+        created_at=int(said["created_at"]) / 1000,
+        submitted_at=int(said["submitted_at"] or 0) / 1000,
+        looks=int(said["looks"] or 0),
+        epoch=int(said["epoch"] or 0),
+        begun=bool(said["begun"]),
+        unwanted=bool(said["unwanted"]),
+        told=said["told"].decode(),
+    )
 
 
 class Ledger:
@@ -89,28 +141,29 @@ class Ledger:
         self._lease = round(lease * 1000)
         self._result_ttl = round(result_ttl * 1000)
 
-    def submitted(self, batch: Batch, remote_id: str, pause: float) -> bool:
+    def submitted(self, batch: Batch, remote_id: str, pause: float, told: str) -> list[Job] | None:
         """Remember IonQ's job and when to look first, whoever holds the lease.
 
         Args:
             batch: The batch, as taken.
             remote_id: IonQ's job id.
             pause: Seconds until the first look.
+            told: What the entries of its jobs say from now on, all but the id.
 
         Returns:
-            False where the batch is no more: its circuits went back, and IonQ's job is nobody's.
+            Who waits, to be told; None where the batch is no more: its circuits went back, and IonQ's job is nobody's.
 
         Raises:
             StoreUnavailableError: Redis does not answer.
         """
         breaker = self._breakers.submit(batch.group.backend)
-        stands, turned = self._connection.call(
+        stands, turned, *waiting = self._connection.call(
             "submitted",
-            [*self._record(batch), *breaker.keys],
-            [batch.batch_id, remote_id, round(pause * 1000), self._slots.expiry, batch.epoch],
+            [*self._record(batch), *breaker.keys, self._keys.expiring, *self._runs(batch)],
+            [batch.batch_id, remote_id, round(pause * 1000), self._slots.expiry, batch.epoch, told],
         )
         breaker.note(turned.decode())
-        return bool(stands)
+        return _jobs(waiting[0]) if stands else None
 
     def tick(self, limit: int) -> Tick:
         """Claim what is due.
@@ -121,33 +174,37 @@ class Ledger:
         Raises:
             StoreUnavailableError: Redis does not answer.
         """
-        lease, batch_ids, groups, hits, pause = self._connection.call(
-            "tick", [self._keys.due, self._keys.groups, self._keys.hits], [limit, self._lease, _HITS]
+        keys = self._keys
+        lease, batch_ids, groups, hits, arrivals, expired, pause = self._connection.call(
+            "tick", [keys.due, keys.groups, keys.hits, keys.arrivals, keys.expiring], [limit, self._lease, _TOLD]
         )
         return Tick(
             batches=self._read([batch_id.decode() for batch_id in batch_ids], lease.decode()),
             groups=tuple(Group.from_json(group) for group in groups),
-            hits=tuple(Job.from_json(job) for job in hits),
+            hits=tuple(Hit.from_json(hit) for hit in hits),
+            arrivals=tuple(Job.from_json(job) for job in arrivals),
+            expired=tuple(job_id.decode() for job_id in expired),
             pause=pause / 1000 if pause >= 0 else None,
         )
 
-    def postpone(self, batch: Batch, pause: float, announced: Sequence[int] = ()) -> bool:
+    def postpone(self, batch: Batch, pause: float, told: str = "") -> list[Job] | None:
         """Look again later.
 
         Args:
             batch: The batch.
             pause: Seconds.
-            announced: How many jobs of each run Flower was told of by now; empty where it was told nothing new.
+            told: What the entries of its jobs say from now on, all but the id; empty where that is nothing new.
 
         Returns:
-            False where the record is no longer the caller's.
+            Who waits, to be told, where there is something new; None where the record is no longer the caller's.
 
         Raises:
             StoreUnavailableError: Redis does not answer.
         """
-        told = json.dumps(list(announced)) if announced else ""
+        keys = [*self._record(batch), *(self._runs(batch) if told else ())]
         args: list[Argument] = [batch.batch_id, batch.lease, round(pause * 1000), self._slots.expiry, told]
-        return bool(self._connection.call("postpone", self._record(batch), args))
+        stands, *waiting = self._connection.call("postpone", keys, args)
+        return _jobs(waiting[0]) if stands else None
 
     def settle(self, batch: Batch, outcomes: Sequence[tuple[str, bool]]) -> list[Settled] | None:
         """Cache the outcomes and end the runs; the record keeps what is left to do.
@@ -162,7 +219,7 @@ class Ledger:
         Raises:
             StoreUnavailableError: Redis does not answer.
         """
-        keys = [*self._record(batch), self._keys.queued]
+        keys = [*self._record(batch), self._keys.queued, self._keys.expiring]
         args: list[Argument] = [batch.batch_id, batch.lease]
         for run_id, (outcome, cacheable) in zip(batch.run_ids, outcomes, strict=True):
             keys += [self._keys.result(run_id), self._keys.run(run_id), self._keys.jobs(run_id)]
@@ -170,8 +227,7 @@ class Ledger:
         answer = self._connection.call("settle", keys, args)
         if not answer:
             return None
-        announced, jobs = answer
-        return _settled([outcome for outcome, _ in outcomes], jobs, announced)
+        return _settled([outcome for outcome, _ in outcomes], answer[0])
 
     def unfinished(self, batch: Batch) -> list[Settled]:
         """What a settled record still asks to be finished.
@@ -180,10 +236,8 @@ class Ledger:
             StoreUnavailableError: Redis does not answer.
         """
         with translated():
-            outcomes, jobs, announced = self._connection.client.hmget(
-                self._keys.batch(batch.batch_id), ["outcomes", "jobs", "announced"]
-            )
-        return _settled(json.loads(outcomes or b"[]"), json.loads(jobs or b"[]"), announced or b"[]")
+            outcomes, jobs = self._connection.client.hmget(self._keys.batch(batch.batch_id), ["outcomes", "jobs"])
+        return _settled(json.loads(outcomes or b"[]"), json.loads(jobs or b"[]"))
 
     def finished(self, batch: Batch) -> None:
         """Forget a batch whose every job is finished.
@@ -200,34 +254,21 @@ class Ledger:
     def _record(self, batch: Batch) -> list[str]:
         return [self._keys.batch(batch.batch_id), self._keys.due, self._slots.key]
 
+    def _runs(self, batch: Batch) -> list[str]:
+        """Keys of its runs, then of the jobs that wait for each."""
+        keys = self._keys
+        return [of(run_id) for of in (keys.run, keys.jobs) for run_id in batch.run_ids]
+
     def _read(self, batch_ids: Sequence[str], lease: str) -> tuple[Batch, ...]:
         if not batch_ids:
             return ()
-        fields = (
-            *("state", "nonce", "group", "runs", "remote_id"),
-            *("created_at", "submitted_at", "looks", "epoch", "begun"),
-        )
         pipe = self._connection.pipeline()
         for batch_id in batch_ids:
-            pipe.hmget(self._keys.batch(batch_id), fields)
+            pipe.hmget(self._keys.batch(batch_id), _FIELDS)
         with translated():
-            records = pipe.execute()
+            records = [dict(zip(_FIELDS, record, strict=True)) for record in pipe.execute()]
         return tuple(
-            Batch(
-                batch_id=batch_id,
-                nonce=nonce.decode(),
-                group=Group.from_json(group),
-                run_ids=tuple(json.loads(runs)),
-                state=state.decode(),
-                lease=lease,
-                remote_id=(remote_id or b"").decode(),
-                created_at=int(created_at) / 1000,
-                submitted_at=int(submitted_at or 0) / 1000,
-                looks=int(looks or 0),
-                epoch=int(epoch or 0),
-                begun=bool(begun),
-            )
+            _batch(batch_id, lease, record)
             for batch_id, record in zip(batch_ids, records, strict=True)
-            for state, nonce, group, runs, remote_id, created_at, submitted_at, looks, epoch, begun in [record]
-            if state
+            if record["state"]
         )

@@ -1,22 +1,30 @@
 -- Look at a batch record again later.
 --
 -- KEYS 1 batch   2 due   3 slots   as in take.lua
+--      then the hash of each run, then the list of jobs of each, where there is something new to tell
 -- ARGV 1 batch id
 --      2 lease   the due time the caller holds
 --      3 pause   milliseconds
 --      4 slot    milliseconds from then until the slot is free again, should everybody be dead
---      5 announced  JSON list: how many jobs of each run Flower was told of; empty where it was told nothing new
--- Returns 1, or 0 where the record is no longer the caller's.
+--      5 told    what the entries of its jobs say from now on, all but the id; empty where that is nothing new
+-- Returns {1, jobs of each run}, none where there is nothing new to tell; or {0} where the record is no longer the
+-- caller's.
 --
 -- include clock
 
 if redis.call('ZSCORE', KEYS[2], ARGV[1]) ~= ARGV[2] then
-  return 0
+  return {0}
 end
 redis.call('HINCRBY', KEYS[1], 'looks', 1)
-if ARGV[5] ~= '' then
-  redis.call('HSET', KEYS[1], 'announced', ARGV[5])
-end
 redis.call('ZADD', KEYS[2], instant(now + ARGV[3]), ARGV[1])
 redis.call('ZADD', KEYS[3], instant(now + ARGV[3] + ARGV[4]), ARGV[1])
-return 1
+local waiting = {}
+if ARGV[5] ~= '' then
+  redis.call('HSET', KEYS[1], 'told', ARGV[5])
+  local count = (#KEYS - 3) / 2
+  for i = 1, count do
+    redis.call('HSET', KEYS[3 + i], 'told', ARGV[5])
+    waiting[i] = redis.call('LRANGE', KEYS[3 + count + i], 0, -1)
+  end
+end
+return {1, waiting}

@@ -1,7 +1,7 @@
 -- Move runs from a group into a new batch record, before anything is sent to IonQ: where a batch may leave, a slot is
 -- free, and the breaker of its backend permits a request. Else the runs wait where they are.
 --
--- KEYS 1 pending  list: run ids of the group
+-- KEYS 1 pending  sorted set: run ids of the group by place, as in include/place.lua
 --      2 groups   sorted set: groups by when a partial batch may leave
 --      3 batch    hash: the new record
 --      4 due      sorted set: batch records by when somebody must look
@@ -24,7 +24,7 @@
 -- include clock
 -- include breaker
 
-local waiting = redis.call('LLEN', KEYS[1])
+local waiting = redis.call('ZCARD', KEYS[1])
 if waiting == 0 then
   redis.call('ZREM', KEYS[2], ARGV[1])
   return {'none'}
@@ -47,7 +47,12 @@ if not epoch then
   redis.call('ZADD', KEYS[2], instant(now + wait), ARGV[1])
   return {'closed', wait}
 end
-local run_ids = redis.call('LPOP', KEYS[1], size)
+local run_ids = {}
+for i, item in ipairs(redis.call('ZPOPMIN', KEYS[1], size)) do
+  if i % 2 == 1 then -- each is followed by its place
+    run_ids[#run_ids + 1] = item
+  end
+end
 if waiting <= size then
   redis.call('ZREM', KEYS[2], ARGV[1])
 else

@@ -2,12 +2,13 @@
 --
 -- KEYS 1 due      sorted set: batch records by when somebody must look
 --      2 groups   sorted set: groups by when a partial batch may leave
---      3 hits     list: jobs answered from the cache that Flower has not been told of
+--      3 hits   4 arrivals   lists: jobs that Flower has not been told of, as in finish.lua and ask.lua
+--      5 expiring  sorted set: jobs that may expire, by when
 -- ARGV 1 limit    records at most
 --      2 lease    milliseconds until a claimed record is another replica's
---      3 hits     jobs at most
--- Returns {lease, batch ids, groups, hits, pause}: lease is the new due time of the claimed records as text,
--- pause the milliseconds until the next group falls due, -1 for none.
+--      3 jobs     to tell Flower of, and to expire, at most
+-- Returns {lease, batch ids, groups, hits, arrivals, expired, pause}: lease is the new due time of the claimed records
+-- as text, expired are ids of jobs, pause is the milliseconds until the next group falls due, -1 for none.
 --
 -- include clock
 
@@ -20,4 +21,6 @@ local groups = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, ARG
 local next_group = redis.call('ZRANGEBYSCORE', KEYS[2], '(' .. now, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)[2]
 local pause = next_group and next_group - now or -1
 local hits = redis.call('LPOP', KEYS[3], ARGV[3]) or {}
-return {lease, batch_ids, groups, hits, pause}
+local arrivals = redis.call('LPOP', KEYS[4], ARGV[3]) or {}
+local expired = redis.call('ZRANGEBYSCORE', KEYS[5], '-inf', now, 'LIMIT', 0, ARGV[3])
+return {lease, batch_ids, groups, hits, arrivals, expired, pause}

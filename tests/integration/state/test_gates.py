@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from conditions import wait_until
-from house import GROUP, OUTCOME, House
+from house import GROUP, OUTCOME, TOLD, House
 from qstore.errors import IonQUnavailableError
 from qstore.job import Batch
 from qstore.state.batches import Offers
 from qstore.state.breaker import Permit, Rules
-from qstore.state.claims import Entry
 from qstore.state.connection import Connection
+from qstore.state.entry import Telling
 from qstore.state.keys import Keys
 
 DOWN = IonQUnavailableError("away")
@@ -52,7 +52,7 @@ def test_no_more_batches_are_in_flight_than_there_are_slots(house: Callable[...,
     refused = full.batches.take(GROUP)
     assert (refused.batch, refused.busy) == (None, True)
     assert full.places("r8") == ["group"]
-    full.ledger.submitted(first, "remote", pause=0)
+    full.ledger.submitted(first, "remote", pause=0, told=TOLD)
     assert full.batches.take(GROUP).busy  # what IonQ works at is in flight still
     (claimed,) = full.claim_due()
     settle(full, claimed)
@@ -66,9 +66,9 @@ def test_no_more_batches_are_in_flight_than_there_are_slots(house: Callable[...,
 def test_a_slot_is_renewed_with_every_look_and_expires_with_its_last_holder(house: Callable[..., House]) -> None:
     state = house(max_concurrent=1, lease=0.1)
     submit(state, 6)
-    state.ledger.submitted(state.take(), "remote", pause=0)
+    state.ledger.submitted(state.take(), "remote", pause=0, told=TOLD)
     (claimed,) = state.claim_due()
-    assert state.ledger.postpone(claimed, 0.4)
+    assert state.ledger.postpone(claimed, 0.4) is not None
     assert state.batches.take(GROUP).busy
     assert wait_until(lambda: state.batches.take(GROUP).batch)  # nobody looked again
 
@@ -92,7 +92,7 @@ def test_behind_an_open_breaker_runs_wait_in_their_group_and_leave_when_it_close
     wait_until(lambda: GROUP in state.ledger.tick(25).groups)
     probe = state.take()
     assert state.batches.take(GROUP).batch is None  # one probe
-    assert state.ledger.submitted(probe, "remote", pause=60)
+    assert state.ledger.submitted(probe, "remote", pause=60, told=TOLD) is not None
     assert breaker.state() == "closed"
     assert state.take().run_ids
 
@@ -146,13 +146,13 @@ def test_a_pause_holds_full_batches_too(house: Callable[..., House]) -> None:
 def test_jobs_say_that_they_are_retried_only_where_the_lease_still_holds(house: Callable[..., House]) -> None:
     state = house(lease=0.05)
     submit(state, 3)
-    entry = Entry(f"{state.keys.prefix}entry:j0", "RETRY", 60)
+    telling = Telling(state.keys.job("j0"), state.entry("j0").key, "RETRY", 60)
     sleeper = state.take()
     (claimed,) = state.claim_due()
-    assert state.batches.put_back(sleeper, 0, blame=True, entries=[entry]) == "lost"
-    assert state.connection.client.get(entry.key) == b"{}"
-    assert state.batches.put_back(claimed, 0, blame=True, entries=[entry]) == "returned"
-    assert state.connection.client.get(entry.key) == b"RETRY"
+    assert state.batches.put_back(sleeper, 0, blame=True, tellings=[telling]) == "lost"
+    assert state.connection.client.get(telling.key) == state.entry("j0").value.encode()
+    assert state.batches.put_back(claimed, 0, blame=True, tellings=[telling]) == "returned"
+    assert state.connection.client.get(telling.key) == b"RETRY"
 
 
 # -- halves -------------------------------------------------------------------------------------------------
@@ -180,10 +180,10 @@ def test_that_ionq_took_a_batch_stands_even_from_a_replica_that_slept(house: Cal
     submit(state, 3)
     sleeper = state.take()
     (claimed,) = state.claim_due()  # another replica looks it up, and has not found it yet
-    assert state.ledger.submitted(sleeper, "remote", pause=0)
+    assert state.ledger.submitted(sleeper, "remote", pause=0, told=TOLD) is not None
     assert state.batches.put_back(claimed, 0, blame=True) == "lost"
-    assert state.ledger.submitted(claimed, "remote", pause=0)  # found after all: the same job
-    assert not state.ledger.submitted(claimed, "another", pause=0)
+    assert state.ledger.submitted(claimed, "remote", pause=0, told=TOLD) is not None  # found after all: the same job
+    assert state.ledger.submitted(claimed, "another", pause=0, told=TOLD) is None
     assert state.claim_due()[0].remote_id == "remote"
 
 
@@ -193,7 +193,7 @@ def test_a_batch_that_went_back_cannot_be_submitted_any_more(house: Callable[...
     sleeper = state.take()
     (claimed,) = state.claim_due()
     assert state.batches.put_back(claimed, 0, blame=True) == "returned"
-    assert not state.ledger.submitted(sleeper, "remote", pause=0)
+    assert state.ledger.submitted(sleeper, "remote", pause=0, told=TOLD) is None
 
 
 def test_whether_a_request_may_be_on_its_way_is_remembered(house: Callable[..., House]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from conditions import wait_until
-from house import GROUP, OUTCOME, House
+from house import GROUP, OUTCOME, TOLD, House
 from qstore.state.batches import Taken
 from qstore.state.connection import Connection
 from qstore.state.keys import Keys
@@ -31,18 +31,19 @@ def test_a_running_circuit_is_joined_wherever_it_is(house: House) -> None:
     house.submit("r", "first")
     assert house.submit("r", "second") == ("joined", False)
     house.submit("r2", "other")
-    house.submit("r3", "other")
+    house.submit("r3", "another")
     batch = house.take()
     assert house.submit("r", "third") == ("joined", False)
-    assert house.ledger.submitted(batch, "remote", pause=0)
+    assert house.ledger.submitted(batch, "remote", pause=0, told=TOLD) is not None
     (seen,) = house.claim_due()
-    assert house.ledger.postpone(seen, 0, announced=[2, 1, 1])
+    told = house.ledger.postpone(seen, 0, told=TOLD)
+    assert told is not None
+    assert [job.job_id for job in told] == ["first", "second", "third", "other", "another"]
     assert house.submit("r", "fourth") == ("joined", False)
     (submitted,) = house.claim_due()
     settled = house.ledger.settle(submitted, [(OUTCOME, True)] * 3)
     assert settled is not None
     assert [job.job_id for job in settled[0].jobs] == ["first", "second", "third", "fourth"]
-    assert settled[0].announced == 2
     assert house.submit("r", "fifth") == ("hit", False)
 
 
@@ -72,7 +73,7 @@ def test_a_run_is_in_exactly_one_place_from_claim_to_cache(house: House) -> None
     again = house.take()
     assert again.run_ids == ("r0", "r1", "r2")
     assert again.nonce != batch.nonce
-    assert house.ledger.submitted(again, "remote", pause=0)
+    assert house.ledger.submitted(again, "remote", pause=0, told=TOLD) is not None
     (submitted,) = house.claim_due()
     assert house.places("r0") == ["batch"]
     assert house.ledger.settle(submitted, [(OUTCOME, True)] * 3) is not None
@@ -130,7 +131,7 @@ def test_an_outcome_that_may_not_be_reused_is_not_cached(house: House) -> None:
     batch = house.take()
     house.ledger.settle(batch, [(OUTCOME, True), ('{"error":"JobFailedError","args":[]}', False), (OUTCOME, True)])
     assert house.submit("r0", "again")[0] == "hit"
-    assert house.submit("r1", "again")[0] == "queued"
+    assert house.submit("r1", "once more")[0] == "queued"
 
 
 def test_whoever_slept_through_a_lease_changes_nothing(connection: Connection, keys: Keys) -> None:
@@ -144,7 +145,7 @@ def test_whoever_slept_through_a_lease_changes_nothing(connection: Connection, k
     assert batch.state == "intent"
     assert house.batches.begin(sleeper) is None
     assert house.ledger.settle(sleeper, [(OUTCOME, True)] * 3) is None
-    assert not house.ledger.postpone(sleeper, 0)
+    assert house.ledger.postpone(sleeper, 0) is None
     assert house.batches.put_back(sleeper, 0, blame=True) == "lost"
     assert house.batches.split(sleeper) is None
     assert house.places("r0") == ["batch"]
@@ -160,13 +161,13 @@ def test_a_batch_is_sent_with_its_circuits_and_a_whole_lease_before_it(house: Ho
     batch, loaded = begun
     assert float(batch.lease) >= float(taken.lease)
     assert [each.run for each in loaded] == [house.run(f"r{n}") for n in range(3)]
-    assert house.ledger.submitted(batch, "remote", pause=0)
+    assert house.ledger.submitted(batch, "remote", pause=0, told=TOLD) is not None
 
 
 def test_one_replica_claims_what_is_due(house: House) -> None:
     for n in range(3):
         house.submit(f"r{n}", f"j{n}")
-    house.ledger.submitted(house.take(), "remote", pause=0)
+    house.ledger.submitted(house.take(), "remote", pause=0, told=TOLD)
     with ThreadPoolExecutor(8) as pool:
         ticks = list(pool.map(lambda _: house.ledger.tick(25), range(8)))
     assert sum(len(tick.batches) for tick in ticks) == 1
@@ -193,10 +194,9 @@ def test_a_group_nobody_rang_for_is_named_when_it_is_overdue(connection: Connect
     house.clear()
 
 
-def test_hits_are_told_once(house: House) -> None:
+def test_those_who_wait_are_told_of_once(house: House) -> None:
     for n in range(3):
         house.submit(f"r{n}", f"j{n}")
-    house.ledger.settle(house.take(), [(OUTCOME, True)] * 3)
-    assert house.submit("r0", "hit")[0] == "hit"
-    assert [job.job_id for job in house.ledger.tick(25).hits] == ["hit"]
-    assert house.ledger.tick(25).hits == ()
+    house.submit("r0", "joined")
+    assert [job.job_id for job in house.ledger.tick(25).arrivals] == ["j0", "j1", "j2", "joined"]
+    assert house.ledger.tick(25).arrivals == ()

@@ -44,9 +44,15 @@ def predicting(wait: Any, execution: Any = None) -> dict[str, Any]:
 
 
 def test_ionq_s_prediction_counts_from_submission(pace: Pace, clock: Clock) -> None:
-    assert pace.pause(batch(), predicting(8000, 2000)) == pytest.approx(10)
+    assert pace.pause(batch(), predicting(1000, 9000)) == pytest.approx(10)
     clock.now += 4
-    assert pace.pause(batch(), predicting(8000, 2000)) == pytest.approx(6)
+    assert pace.pause(batch(), predicting(1000, 9000)) == pytest.approx(6)
+
+
+def test_a_start_far_away_is_worth_a_look(pace: Pace, clock: Clock) -> None:
+    assert pace.pause(batch(), predicting(8000, 2000)) == pytest.approx(8)
+    clock.now += 8
+    assert pace.pause(batch(), predicting(8000, 2000)) == pytest.approx(2)
 
 
 def test_a_prediction_is_kept_between_floor_and_ceiling(pace: Pace) -> None:
