@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from qstore.app import app
     from qstore.bulk import submit_circuits
-    from qstore.cancel import cancel
+    from qstore.cancellation import cancel
+    from qstore.job_status import Status, status
     from qstore.result import Result
-    from qstore.status import Status, status
     from qstore.tasks import submit_circuit
 
 __all__ = ["Result", "Status", "app", "cancel", "status", "submit_circuit", "submit_circuits"]
 
 _HOMES = {
     "Result": "qstore.result",
-    "Status": "qstore.status",
+    "Status": "qstore.job_status",
     "app": "qstore.app",
-    "cancel": "qstore.cancel",
-    "status": "qstore.status",
+    "cancel": "qstore.cancellation",
+    "status": "qstore.job_status",
     "submit_circuit": "qstore.tasks",
     "submit_circuits": "qstore.bulk",
 }

@@ -219,26 +219,71 @@ def _interruptible() -> Iterator[None]:
 @click.option("--timeout", default=60.0, show_default=True, type=click.FloatRange(0), help="Seconds to wait.")
 def submit(file: TextIO, shots: int, backend: str, noise_model: str | None, as_json: bool, timeout: float) -> None:
     """Run the OpenQASM circuit in FILE (`-`: standard input) and print its counts."""
-    from celery.exceptions import CeleryError, TimeoutError  # noqa: A004, PLC0415 - see the module's docstring
-    from redis import RedisError  # noqa: PLC0415 - as above
+    from celery.exceptions import TimeoutError  # noqa: A004, PLC0415 - see the module's docstring
     from rich.console import Console  # noqa: PLC0415 - as above
 
     from qstore import submit_circuit  # noqa: PLC0415 - as above
 
-    try:
+    with _one_line_errors():
         name = None if file.name == "<stdin>" else Path(file.name).stem
         job = submit_circuit.delay(file.read(), shots=shots, backend=backend, noise_model=noise_model, name=name)
         try:
             result = job.get(timeout=timeout)
         except TimeoutError:
             raise click.ClickException(f"no counts within {timeout:g} s; job {job.id} goes on") from None
-    except (QstoreError, CeleryError, RedisError) as error:
-        message = " ".join(str(error).split())
-        raise click.ClickException(message or type(error).__name__) from error
     if as_json:
         click.echo(json.dumps(result, indent=2))
     else:
         Console(highlight=False).print(_histogram(result))
+
+
+@main.command()
+@click.argument("job")
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+def status(job: str, as_json: bool) -> None:
+    """Say how far JOB is, by its id."""
+    from rich.console import Console  # noqa: PLC0415 - see the module's docstring
+    from rich.table import Table  # noqa: PLC0415 - as above
+
+    with _one_line_errors():
+        from qstore import status as look  # noqa: PLC0415 - as above
+
+        found = look(job)
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+        return
+    table = Table(box=None, show_header=False)
+    for name, value in found.items():
+        if value is not None:
+            table.add_row(name.replace("_", " "), str(value))
+    Console(highlight=False).print(table)
+
+
+@main.command()
+@click.argument("jobs", nargs=-1, required=True)
+def cancel(jobs: tuple[str, ...]) -> None:
+    """End JOBS, by their ids, that have no counts yet."""
+    with _one_line_errors():
+        from qstore import cancel as end  # noqa: PLC0415 - see the module's docstring
+
+        ended = end(*jobs)
+    for job, done in zip(jobs, ended, strict=True):
+        click.echo(f"{job} {'canceled' if done else 'does not wait (any more)'}")
+    if not all(ended):
+        raise click.exceptions.Exit(1)
+
+
+@contextmanager
+def _one_line_errors() -> Iterator[None]:
+    """Whatever Redis, Celery or qstore raises becomes one clear line."""
+    from celery.exceptions import CeleryError  # noqa: PLC0415 - see the module's docstring
+    from redis import RedisError  # noqa: PLC0415 - as above
+
+    try:
+        yield
+    except (QstoreError, CeleryError, RedisError) as error:
+        message = " ".join(str(error).split())
+        raise click.ClickException(message or type(error).__name__) from error
 
 
 def _histogram(result: Mapping[str, Any]) -> Table:

@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 
 import qstore
 from qstore.cli import main
-from qstore.errors import InvalidShotsError
+from qstore.errors import InvalidShotsError, StoreUnavailableError
 from qstore.sandbox.process import SandboxError
 
 BELL = "OPENQASM 2.0; // a pair"
@@ -235,3 +235,35 @@ def test_asking_for_help_loads_neither_celery_nor_qiskit() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout == "[]\n"
+
+
+# -- status and cancel ------------------------------------------------------------------------------------------------
+
+
+STATUS = {"job_id": "7b0f", "state": "QUEUED", "position": 3, "batch": None, "error": None}
+
+
+def test_status_says_what_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(qstore.__dict__, "status", lambda job: {**STATUS, "job_id": job})
+    rows = [line.split() for line in CliRunner().invoke(main, ["status", "7b0f"]).output.splitlines() if line.strip()]
+    assert rows == [["job", "id", "7b0f"], ["state", "QUEUED"], ["position", "3"]]
+    assert json.loads(CliRunner().invoke(main, ["status", "7b0f", "--json"]).output) == STATUS
+
+
+def test_cancel_says_what_became_of_each_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(qstore.__dict__, "cancel", lambda *jobs: [job == "waits" for job in jobs])
+    done = CliRunner().invoke(main, ["cancel", "waits", "done"])
+    assert done.output.splitlines() == ["waits canceled", "done does not wait (any more)"]
+    assert done.exit_code == 1
+    assert CliRunner().invoke(main, ["cancel", "waits"]).exit_code == 0
+
+
+@pytest.mark.parametrize("command", ["status", "cancel"])
+def test_without_redis_they_say_so_in_one_line(monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    def fail(*_: str) -> None:
+        raise StoreUnavailableError("Redis does not serve\nthe shared state.")
+
+    monkeypatch.setitem(qstore.__dict__, command, fail)
+    done = CliRunner().invoke(main, [command, "7b0f"])
+    assert done.output.splitlines() == ["Error: Redis does not serve the shared state."]
+    assert done.exit_code == 1
