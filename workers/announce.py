@@ -6,7 +6,7 @@ Every event carries this replica's real hostname: an invented one would show as 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,9 @@ from qstore.errors import JobRevokedError
 from qstore.job import Job
 
 _UNBOUNDED = 1 << 30  # flushed by hand
-_STATES = {"task-succeeded": states.SUCCESS, "task-failed": states.FAILURE, "task-revoked": states.REVOKED}
+_REVOKED = {"terminated": False, "signum": None, "state": states.REVOKED}
+
+_Event = tuple[str, Job, dict[str, Any]]  # its type, whom it is about, its fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,37 +66,20 @@ class Announcer:
 
     def received(self, jobs: Sequence[Job]) -> None:
         """Jobs wait in their groups; of those that came as messages Celery itself has told."""
-        dispatcher = self._dispatcher()
-        for job in jobs:
-            if not job.delivered:
-                waits = {"retries": 0, "eta": None, "expires": None, "timestamp": job.submitted_at}
-                dispatcher.send("task-received", **_called(job), **waits)
-        dispatcher.flush()
+        self._send(
+            ("task-received", job, {"retries": 0, "eta": None, "expires": None, "timestamp": job.submitted_at})
+            for job in jobs
+            if not job.delivered
+        )
 
-    def submitted(self, jobs: Sequence[Job], at: float) -> None:
-        """IonQ took jobs: SUBMITTED, a state of our own.
+    def submitted(self, jobs: Sequence[Job]) -> None:
+        """IonQ has jobs: SUBMITTED, a state of our own."""
+        self._send(("task-submitted", job, {}) for job in jobs)
 
-        Args:
-            jobs: Which.
-            at: Epoch seconds.
-        """
-        dispatcher = self._dispatcher()
-        for job in jobs:
-            dispatcher.send("task-submitted", **_called(job), timestamp=at)
-        dispatcher.flush()
-
-    def started(self, jobs: Sequence[Job], at: float) -> None:
-        """IonQ executes jobs.
-
-        Args:
-            jobs: Which.
-            at: Epoch seconds.
-        """
-        dispatcher = self._dispatcher()
-        for job in jobs:
-            # Celery ranks a state it does not know after STARTED, and would keep SUBMITTED
-            dispatcher.send("task-started", **_called(job), timestamp=at, state=states.STARTED)
-        dispatcher.flush()
+    def started(self, jobs: Sequence[Job]) -> None:
+        """IonQ executes jobs."""
+        # Celery ranks a state it does not know after STARTED, and would keep SUBMITTED
+        self._send(("task-started", job, {"state": states.STARTED}) for job in jobs)
 
     def retried(self, jobs: Sequence[Job], error: Exception, retries: int) -> None:
         """Jobs are offered to IonQ again.
@@ -104,29 +89,21 @@ class Announcer:
             error: Why.
             retries: How often by now.
         """
-        dispatcher = self._dispatcher()
-        for job in jobs:
-            told = {"exception": repr(error), "traceback": None, "retries": retries}
-            dispatcher.send("task-retried", **_called(job), **told)
-        dispatcher.flush()
+        told = {"exception": repr(error), "traceback": None, "retries": retries}
+        self._send(("task-retried", job, told) for job in jobs)
 
     def ended(self, jobs: Sequence[Ended]) -> None:
         """Jobs ended; each event says all there is to know, for whoever missed the others."""
-        dispatcher = self._dispatcher()
-        for end in jobs:
-            told: dict[str, Any]
-            if isinstance(end.value, JobRevokedError):
-                expired = end.value.reason == "expired"
-                kind, told = "task-revoked", {"terminated": False, "signum": None, "expired": expired}
-            elif isinstance(end.value, Exception):
-                kind, told = "task-failed", {"exception": repr(end.value), "traceback": None}
-            else:
-                kind, told = "task-succeeded", dict(end.value)
-            state = _STATES[kind]
-            dispatcher.send(
-                kind, **_called(end.job), **{"received": end.job.submitted_at, **told}, timestamp=end.at, state=state
-            )
-        dispatcher.flush()
+        self._send(_ended(end) for end in jobs)
+
+    def _send(self, events: Iterable[_Event]) -> None:
+        """Send events, many in one message; none, no message."""
+        dispatcher, some = self._dispatcher(), False
+        for kind, job, fields in events:
+            dispatcher.send(kind, **{**_called(job), **fields})
+            some = True
+        if some:
+            dispatcher.flush()
 
     def close(self) -> None:
         """Close the connection."""
@@ -145,3 +122,14 @@ def _called(job: Job) -> dict[str, Any]:
         "root_id": job.root_id,
         "parent_id": job.parent_id,
     }
+
+
+def _ended(end: Ended) -> _Event:
+    fields: dict[str, Any] = {"received": end.job.submitted_at, "timestamp": end.at}
+    if isinstance(end.value, JobRevokedError):
+        expired = end.value.reason == "expired"
+        return "task-revoked", end.job, {**fields, **_REVOKED, "expired": expired}
+    if isinstance(end.value, Exception):
+        failed = {"exception": repr(end.value), "traceback": None, "state": states.FAILURE}
+        return "task-failed", end.job, {**fields, **failed}
+    return "task-succeeded", end.job, {**fields, **end.value, "state": states.SUCCESS}

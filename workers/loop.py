@@ -120,6 +120,7 @@ class Loop:
         """Tell Flower of jobs that no worker holds."""
         if tick.arrivals:
             self._announcer.received(tick.arrivals)
+            self._announcer.submitted(tick.latecomers)
         if tick.hits:
             self._announcer.ended([Ended(hit.job, cached(hit), hit.job.submitted_at) for hit in tick.hits])
 

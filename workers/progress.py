@@ -53,7 +53,7 @@ class Progress:
         if jobs is None:
             return False
         self._entries.tell(jobs, told)
-        self._announcer.submitted(jobs, at)
+        self._announcer.submitted(jobs)
         return True
 
     def look_again(self, batch: Batch, pause: float, document: Document | None = None) -> None:
@@ -78,4 +78,4 @@ class Progress:
         if jobs:
             self._entries.tell(jobs, told)
             if running:
-                self._announcer.started(jobs, self._clock())
+                self._announcer.started(jobs)

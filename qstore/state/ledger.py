@@ -68,6 +68,7 @@ class Tick:
         groups: Groups whose partial batch is overdue.
         hits: Jobs answered from the cache that Flower has not been told of.
         arrivals: Jobs that began to wait and that Flower has not been told of.
+        latecomers: Those among them whose circuits IonQ has already.
         expired: Ids of jobs to end, unless their circuits are on the way to IonQ.
         pause: Seconds until the next partial batch may leave; None for none.
     """
@@ -76,6 +77,7 @@ class Tick:
     groups: tuple[Group, ...]
     hits: tuple[Hit, ...]
     arrivals: tuple[Job, ...]
+    latecomers: tuple[Job, ...]
     expired: tuple[str, ...]
     pause: float | None
 
@@ -178,11 +180,13 @@ class Ledger:
         lease, batch_ids, groups, hits, arrivals, expired, pause = self._connection.call(
             "tick", [keys.due, keys.groups, keys.hits, keys.arrivals, keys.expiring], [limit, self._lease, _TOLD]
         )
+        came = [(where, Job.from_json(job)) for where, _, job in (each.partition(b" ") for each in arrivals)]
         return Tick(
             batches=self._read([batch_id.decode() for batch_id in batch_ids], lease.decode()),
             groups=tuple(Group.from_json(group) for group in groups),
             hits=tuple(Hit.from_json(hit) for hit in hits),
-            arrivals=tuple(Job.from_json(job) for job in arrivals),
+            arrivals=tuple(job for _, job in came),
+            latecomers=tuple(job for where, job in came if where == b"submitted"),
             expired=tuple(job_id.decode() for job_id in expired),
             pause=pause / 1000 if pause >= 0 else None,
         )

@@ -7,7 +7,7 @@
 --      4 entry     string: the job's entry in Celery's result backend
 --      5 job       string: the run the job waits for
 --      6 queued    string: jobs that wait for counts
---      7 arrivals  list: jobs that began to wait and that Flower has not been told of
+--      7 arrivals  list: jobs that began to wait and that Flower has not been told of: "waits" or "submitted", and JSON
 --      8 expiring  sorted set: jobs that may expire, by when
 --      9 pending   sorted set: run ids of the group by place, as in include/place.lua
 --     10 groups    sorted set: groups by when a partial batch may leave
@@ -52,9 +52,6 @@ end
 redis.call('INCR', KEYS[6])
 redis.call('RPUSH', KEYS[3], ARGV[1])
 redis.call('SET', KEYS[5], ARGV[3])
-redis.call('RPUSH', KEYS[7], ARGV[1])
-redis.call('LTRIM', KEYS[7], -ARGV[8], -1)
-redis.call('EXPIRE', KEYS[7], 3600)
 if ARGV[10] ~= '' then
   redis.call('ZADD', KEYS[8], ARGV[10], ARGV[2])
 end
@@ -76,6 +73,9 @@ else
   redis.call('ZADD', pending, place, ARGV[3])
   redis.call('ZADD', KEYS[10], 'NX', instant(now + ARGV[16]), ARGV[14])
 end
+redis.call('RPUSH', KEYS[7], (told and 'submitted ' or 'waits ') .. ARGV[1])
+redis.call('LTRIM', KEYS[7], -ARGV[8], -1)
+redis.call('EXPIRE', KEYS[7], 3600)
 if ARGV[7] ~= '0' then
   local says = told
   if not told then
