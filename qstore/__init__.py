@@ -10,32 +10,46 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from qstore.app import app
+    from qstore import aio
     from qstore.bulk import submit_circuits
     from qstore.cancellation import cancel
+    from qstore.completion import as_completed, wait
     from qstore.job_status import Status, status
     from qstore.result import Result
     from qstore.tasks import submit_circuit
 
-__all__ = ["Result", "Status", "app", "cancel", "status", "submit_circuit", "submit_circuits"]
+__all__ = [
+    "Result",
+    "Status",
+    "aio",
+    "as_completed",
+    "cancel",
+    "status",
+    "submit_circuit",
+    "submit_circuits",
+    "wait",
+]
 
 _HOMES = {
     "Result": "qstore.result",
     "Status": "qstore.job_status",
-    "app": "qstore.app",
+    "as_completed": "qstore.completion",
     "cancel": "qstore.cancellation",
     "status": "qstore.job_status",
     "submit_circuit": "qstore.tasks",
     "submit_circuits": "qstore.bulk",
+    "wait": "qstore.completion",
 }
 
 
 def __getattr__(name: str) -> Any:
     """Load the public face on first use: the command line and the sandbox need neither Celery nor Qiskit."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module  # noqa: PLC0415 - only where something is looked up
 
+    if name == "aio":
+        return import_module("qstore.aio")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(_HOMES[name]), name)
     globals()[name] = value
     return value

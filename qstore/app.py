@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 from typing import Any
 
 from celery import Celery
+from celery.result import AsyncResult
 
 from qstore.settings import Settings
 
@@ -53,6 +55,12 @@ def create_app(settings: Settings) -> Celery:
     app = Celery("qstore", set_as_current=False, control="qstore.control:Control")
     app.conf.update(configuration(settings))
     return app
+
+
+@atexit.register
+def _be_quiet_at_the_end() -> None:
+    """Celery 5.7's results outlive what they need at exit, and print a traceback each where a script keeps them."""
+    AsyncResult.__del__ = lambda _: None
 
 
 settings = Settings()

@@ -70,12 +70,14 @@ class Submitted:
         job_id: The Celery task id.
         result: The answer, where the cache knew it.
         full: The group to ring for, where a batch can leave at once.
+        joined: Whether the same circuit was waiting or running already.
         error: Why it was not queued after all: the circuit does not compile, or as many jobs wait as may.
     """
 
     job_id: str
     result: Result | None = None
     full: Group | None = None
+    joined: bool = False
     error: InvalidJobError | QueueFull | None = None
 
 
@@ -178,14 +180,6 @@ class Submission:
                 answers[index] = answer
         return answers
 
-    def fail(self, job_id: str, error: InvalidJobError | QueueFull) -> None:
-        """End a job that was not queued with its error.
-
-        Raises:
-            StoreUnavailableError: Redis does not answer.
-        """
-        self._entries.finish([Finish(job_id, error)])
-
     def mark_queued(self, job: Prepared) -> None:
         """Say that a job waits which travels to a worker first, as a Celery message.
 
@@ -248,7 +242,7 @@ class Submission:
             )
         if answer.kind == "hit":
             return Submitted(job_id, result=read(Outcome.from_json(answer.outcome), job.ask.job, "cached"))
-        return Submitted(job_id, full=answer.full)
+        return Submitted(job_id, full=answer.full, joined=answer.kind == "joined")
 
     def _finish_hits(self, jobs: Sequence[Prepared], submitted: Sequence[Submitted]) -> None:
         """Finish what the cache answered; a delivered job is finished by the worker that holds it."""

@@ -22,7 +22,7 @@ from qstore.state.keys import Keys
 Reason = Literal["revoked", "expired"]
 
 _AGAIN = 20  # looks at a run that moves on while it is looked at
-_GLANCE = 500  # keys read in one trip
+_GLANCE = 500  # jobs in one trip
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,6 @@ class _Sighting:
     group: Group
     pending: str
     batch_id: str
-    siblings: tuple[str, ...]
 
 
 class Cancellations:
@@ -66,17 +65,11 @@ class Cancellations:
         Raises:
             StoreUnavailableError: Redis does not answer.
         """
-        ended: dict[str, bool] = {}
-        left = list(dict.fromkeys(job_ids))
-        for _ in range(_AGAIN):
-            if not left:
-                break
-            seen = list(self._find(left))
-            answers = self._connection.call_many("cancel", [self._call(each, reason) for each in seen])
-            told = {each.job_id: answer for each, answer in zip(seen, answers, strict=True)}
-            ended |= {job_id: answer == b"left" for job_id, answer in told.items()}
-            left = [job_id for job_id, answer in told.items() if answer == b"moved"]
-        return [ended.get(job_id, False) for job_id in job_ids]
+        once = list(dict.fromkeys(job_ids))
+        ended = {
+            job for start in range(0, len(once), _GLANCE) for job in self._end(once[start : start + _GLANCE], reason)
+        }
+        return [job_id in ended for job_id in job_ids]
 
     def stamped(self, stamps: Mapping[str, Any]) -> list[str]:
         """Ids of waiting jobs that carry one of these stamps.
@@ -106,18 +99,30 @@ class Cancellations:
                 ]
         return list(dict.fromkeys(found))
 
+    def _end(self, job_ids: Sequence[str], reason: Reason) -> set[str]:
+        """End some jobs, in a few trips; return which were ended."""
+        ended: set[str] = set()
+        left = list(job_ids)
+        for _ in range(_AGAIN):
+            seen = list(self._find(left))
+            answers = self._connection.call_many("cancel", [self._call(each, reason) for each in seen])
+            told = {each.job_id: answer for each, answer in zip(seen, answers, strict=True)}
+            ended |= {job_id for job_id, answer in told.items() if answer == b"left"}
+            left = [job_id for job_id, answer in told.items() if answer == b"moved"]
+            if not left:
+                break
+        return ended
+
     def _find(self, job_ids: Sequence[str]) -> Iterator[_Sighting]:
-        """Where the jobs' runs are, in three trips; nothing of those that do not wait."""
+        """Where the jobs' runs are, in two trips; nothing of those that do not wait."""
         keys = self._keys
         run_ids = self._read([("GET", keys.job(job_id)) for job_id in job_ids])
         waiting = [(job_id, run_id.decode()) for job_id, run_id in zip(job_ids, run_ids, strict=True) if run_id]
         runs = self._read([("HMGET", keys.run(run_id), "head", "pending", "batch") for _, run_id in waiting])
-        batches = self._read([("HGET", keys.batch((batch or b"").decode()), "runs") for _, _, batch in runs])
-        for (job_id, run_id), (head, pending, batch), members in zip(waiting, runs, batches, strict=True):
+        for (job_id, run_id), (head, pending, batch) in zip(waiting, runs, strict=True):
             if head:  # else it is settled, and about to be finished
-                siblings = tuple(json.loads(members)) if batch and members else ()
                 group = Group(**json.loads(head)["group"])
-                yield _Sighting(job_id, run_id, group, pending.decode(), (batch or b"").decode(), siblings)
+                yield _Sighting(job_id, run_id, group, pending.decode(), (batch or b"").decode())
 
     def _read(self, commands: Sequence[tuple[str, ...]]) -> list[Any]:
         if not commands:
@@ -130,16 +135,16 @@ class Cancellations:
 
     def _call(self, seen: _Sighting, reason: Reason) -> Call:
         keys, record = self._keys, secrets.token_hex(8)
-        telling = self._telling(seen.job_id, reason)
+        telling, group = self._telling(seen.job_id, reason), seen.group.to_json()
+        in_half = seen.pending != keys.pending(group)
         return (
             [
                 *(telling.job, keys.run(seen.run_id), keys.jobs(seen.run_id), seen.pending, keys.groups, telling.key),
                 *(keys.queued, keys.expiring, keys.batch(record), keys.due, keys.batch(seen.batch_id)),
-                *(keys.jobs(run_id) for run_id in seen.siblings),
             ],
             [
                 *(seen.job_id, seen.run_id, mark(seen.job_id), reason, seen.batch_id, telling.value, telling.expires),
-                *(record, seen.group.to_json(), to_answer(JobRevokedError(reason))),
+                *(record, group, to_answer(JobRevokedError(reason)), "" if in_half else group),
             ],
         )
 

@@ -271,9 +271,17 @@ def test_garbage_sent_by_name_fails_with_the_same_error_and_harms_nobody(
     assert sum(alive["counts"].values()) == 1
 
 
-def test_one_bad_circuit_among_many_is_named_and_nothing_is_queued(bought: Bought) -> None:
-    with pytest.raises(errors.NoMeasurementError, match="Circuit 1: "):
-        submit_circuits([bell(2.1), QuantumCircuit(2), bell(2.2)])
+def test_one_bad_circuit_among_many_fails_alone_and_is_named(bought: Bought) -> None:
+    good, bad, also_good = submit_circuits([bell(2.1), QuantumCircuit(2), bell(2.2)], shots=13).results
+    with pytest.raises(errors.NoMeasurementError, match=r"^Circuit 1: "):
+        bad.get(timeout=WITHIN)
+    assert [sum(each.get(timeout=WITHIN)["counts"].values()) for each in (good, also_good)] == [13, 13]
+    assert bought()["circuits_accepted"] == 2
+
+
+def test_a_wrong_option_for_many_circuits_queues_nothing(bought: Bought) -> None:
+    with pytest.raises(errors.InvalidShotsError):
+        submit_circuits([bell(2.1), bell(2.2)], shots=0)
     assert bought()["requests"] == 0
 
 
@@ -292,7 +300,7 @@ def test_a_circuit_that_does_not_compile_fails_alone_and_nothing_of_it_is_queued
     with pytest.raises(errors.CircuitTooLargeError):
         submit_circuit.delay(long, shots=12)
     good, bad, also_good = submit_circuits([bell(2.3), long, bell(2.4)], shots=12).results
-    with pytest.raises(errors.CircuitTooLargeError):
+    with pytest.raises(errors.CircuitTooLargeError, match=r"^Circuit 1: "):
         bad.get(timeout=WITHIN)
     assert bad.state == "FAILURE"
     assert sum(good.get(timeout=WITHIN)["counts"].values()) == 12
