@@ -30,11 +30,13 @@ class Ended:
         job: The job.
         value: What Flower shows of its result, see `workers.shown`; or the exception.
         at: Epoch seconds.
+        started: Epoch seconds when IonQ took it, where Flower has not heard of its start.
     """
 
     job: Job
     value: Mapping[str, Any] | Exception
     at: float
+    started: float | None = None
 
 
 class Announcer:
@@ -94,7 +96,7 @@ class Announcer:
 
     def ended(self, jobs: Sequence[Ended]) -> None:
         """Jobs ended; each event says all there is to know, for whoever missed the others."""
-        self._send(_ended(end) for end in jobs)
+        self._send(event for end in jobs for event in (*_begun(end), _ended(end)))
 
     def _send(self, events: Iterable[_Event]) -> None:
         """Send events, many in one message; none, no message."""
@@ -122,6 +124,10 @@ def _called(job: Job) -> dict[str, Any]:
         "root_id": job.root_id,
         "parent_id": job.parent_id,
     }
+
+
+def _begun(end: Ended) -> tuple[_Event, ...]:
+    return () if end.started is None else (("task-started", end.job, {"timestamp": end.started}),)
 
 
 def _ended(end: Ended) -> _Event:

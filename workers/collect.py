@@ -128,13 +128,13 @@ class Collect:
                 self._retry.return_unused(batch)
             else:
                 self._end(batch, document)
-        elif batch.unwanted and self._batches.deserted(batch):
-            self._cancel(batch.remote_id, "is wanted by nobody any more")
-            self._again(batch, self._pace.pause(batch))
-        elif not self._pace.late(batch):
-            self._progress.look_again(batch, self._pace.pause(batch, document, trouble), document)
-        else:
+        elif self._pace.late(batch):
             self._late(batch, trouble)
+        elif batch.unwanted and self._batches.deserted(batch):
+            refusal = trouble or self._cancel(batch.remote_id, "is wanted by nobody any more")
+            self._again(batch, self._pace.pause(batch, trouble=refusal))
+        else:
+            self._progress.look_again(batch, self._pace.pause(batch, document, trouble), document)
 
     def _again(self, batch: Batch, pause: float) -> None:
         self._progress.look_again(batch, pause)

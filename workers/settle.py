@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 
-from celery import Celery, Signature
+from celery import Celery, Signature, states
 
 from qstore.answer import from_answer, to_answer
 from qstore.entries import Entries, Finish
@@ -111,9 +111,11 @@ class Settlement:
             if job.wake:
                 self._wake(job, answer)
         at = self._clock()
+        # Flower counts a job as waiting until it hears that it started
+        started = None if f'"{states.STARTED}"' in batch.told else batch.submitted_at or None
         self._announcer.ended(
             [
-                Ended(job, answer if isinstance(answer, QstoreError) else shown(answer), at)
+                Ended(job, answer if isinstance(answer, QstoreError) else shown(answer), at, started)
                 for job, answer in answers
                 if not job.wake
             ]
@@ -124,7 +126,9 @@ class Settlement:
     def _wake(self, job: Job, answer: Result | QstoreError) -> None:
         """Deliver a job again, so that Celery itself goes on with what waits for it."""
         self._claims.wake(job.job_id, to_answer(answer), self._woken_expires)
-        Signature.from_dict(job.wake, app=self._app).apply_async()
+        # what was executed expires no more; and what Flower shows of the job stays as it is
+        options = {"expires": None, "argsrepr": job.summary, "kwargsrepr": "{}"}
+        Signature.from_dict(job.wake, app=self._app).apply_async(**options)
 
 
 def _answers(settled: Settled) -> Iterator[tuple[Job, Result | QstoreError]]:

@@ -38,4 +38,4 @@ def cached(hit: Hit) -> dict[str, object]:
         hit: The job, and its result in one line.
     """
     asked = hit.job.submitted_at
-    return {"result": hit.headline, "received": asked, "started": asked, "runtime": 0.0}
+    return {"result": hit.headline, "received": asked, "started": asked, "runtime": 0.0, "retries": 0}

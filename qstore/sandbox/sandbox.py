@@ -14,6 +14,7 @@ import site
 import sys
 import time
 from contextlib import ExitStack
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Self
 
 import httpx
@@ -153,7 +154,10 @@ class Sandbox:
         self.flower = (
             self._web_server(
                 "flower",
-                [*_CELERY, "flower", f"--address={HOST}", f"--port={ports[3]}"],
+                [
+                    *(*_CELERY, "flower", f"--conf={_flower_config()}", f"--address={HOST}", f"--port={ports[3]}"),
+                    *("--persistent=true", f"--db={self.data / 'flower' / 'events'}"),
+                ],
                 url=f"http://{HOST}:{ports[3]}",
                 page="/healthcheck",
             )
@@ -271,7 +275,7 @@ class Sandbox:
             raise SandboxError(f"another sandbox uses {self.data}") from error
         if made_here and not self._keep:
             self._held.callback(_remove, self.data)
-        for name in ("home", "tmp"):
+        for name in ("home", "tmp", "flower"):
             (self.data / name).mkdir(exist_ok=True)
 
     def _new_worker(self, environment: Mapping[str, str] | None = None) -> Worker:
@@ -297,6 +301,14 @@ class Sandbox:
             "NO_PROXY": f"{HOST},localhost",
             "FLOWER_UNAUTHENTICATED_API": "true",  # Flower is on loopback, and shows this sandbox only
         }
+
+
+def _flower_config() -> str:
+    """Where the workers keep Flower's configuration; they are found by name here, and not imported."""
+    found = find_spec("workers.flowerconfig")
+    if found is None or found.origin is None:
+        raise SandboxError("no workers found: pip install qstore")
+    return found.origin
 
 
 def _remove(folder: Path) -> None:

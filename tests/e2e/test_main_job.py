@@ -199,8 +199,8 @@ def test_flower_shows_every_job_as_what_it_was(sandbox: Sandbox) -> None:
         assert seen["worker"].startswith("worker")
         assert seen["received"]
         assert seen["started"]
-    workers = httpx.get(f"{address}/api/workers").json()
-    assert all(name.startswith("worker") for name in workers)
+    workers = httpx.get(f"{address}/api/workers", params={"refresh": "1"}, timeout=WITHIN).json()
+    assert sorted(name.partition("@")[0] for name in workers) == ["worker1", "worker2"]
 
 
 UNUSABLE = 'OPENQASM 2.0; include "qelib1.inc"; qreg q[1]; creg c[1]; measure q -> c; if (c == 1) x q[0];'

@@ -20,12 +20,14 @@ from conditions import free_port, wait_until
 from qstore.sandbox.postgres import PostgresServer
 from qstore.sandbox.process import HOST, Process
 from qstore.sandbox.redis import RedisServer
+from workers import flowerconfig
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sysconfig.get_path("scripts"))
+CONF = Path(flowerconfig.__file__)
 SECRETS = {"IONQ_API_KEY": "a-key", "POSTGRES_PASSWORD": "p@ss/word", "FLOWER_BASIC_AUTH": "operator:secret"}
 
 
@@ -145,7 +147,12 @@ def test_flower_runs_as_the_file_says_asks_for_a_password_and_keeps_what_it_saw(
     port = str(free_port())
     events = tmp_path / "events"
     env = environment(
-        service, QSTORE_REDIS_URL=broker.url, FLOWER_ADDRESS=HOST, FLOWER_PORT=port, FLOWER_DB=str(events)
+        service,
+        QSTORE_REDIS_URL=broker.url,
+        FLOWER_CONF=str(CONF),
+        FLOWER_ADDRESS=HOST,
+        FLOWER_PORT=port,
+        FLOWER_DB=str(events),
     )
     [_, program, *arguments] = service["healthcheck"]["test"]
     check = [str(BIN / program), *(argument.replace("5555", port) for argument in arguments)]
@@ -162,6 +169,10 @@ def test_flower_runs_as_the_file_says_asks_for_a_password_and_keeps_what_it_saw(
         assert httpx.get(url, trust_env=False).status_code == 401
         answer = httpx.get(url, trust_env=False, headers={"Authorization": f"Basic {credentials}"})
         assert answer.status_code == 200
+        columns = re.findall(r'data-column="(\w+)"', answer.text)
+        assert columns == flowerconfig.tasks_columns.split(",")
+        # open to anyone who reaches the port, which is why that is on loopback
+        assert httpx.get(url.replace("/tasks", "/metrics"), trust_env=False).status_code == 200
 
     assert list(tmp_path.glob("events*"))
 
@@ -193,6 +204,16 @@ def test_flowers_data_is_on_the_volume_the_image_gives_to_its_user(compose: dict
 
     assert Path(service["environment"]["FLOWER_DB"]).parent == Path(folder)
     assert re.search(rf"install --directory --owner=qstore --group=qstore {folder}$", dockerfile, re.MULTILINE)
+
+
+def test_flowers_configuration_is_where_the_image_has_it(compose: dict[str, Any]) -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    [python] = set(re.findall(r"^FROM python:(\d+\.\d+)-", dockerfile, re.MULTILINE))
+    [place] = re.findall(r"python -m venv (\S+)$", dockerfile, re.MULTILINE)
+
+    conf = compose["services"]["flower"]["environment"]["FLOWER_CONF"]
+
+    assert conf == f"{place}/lib/python{python}/site-packages/{CONF.relative_to(ROOT)}"
 
 
 def test_flower_is_published_on_loopback_unless_told_otherwise(compose: dict[str, Any]) -> None:
