@@ -67,11 +67,13 @@ class Announcer:
             return self._opened
 
     def received(self, jobs: Sequence[Job]) -> None:
-        """Jobs wait in their groups; of those that came as messages Celery itself has told."""
+        """Jobs wait in their groups."""
         self._send(
-            ("task-received", job, {"retries": 0, "eta": None, "expires": None, "timestamp": job.submitted_at})
+            # of those that came as messages Celery itself has told, but with the program for their arguments
+            ("task-sent", job, {"timestamp": job.submitted_at})
+            if job.delivered
+            else ("task-received", job, {"retries": 0, "eta": None, "expires": None, "timestamp": job.submitted_at})
             for job in jobs
-            if not job.delivered
         )
 
     def submitted(self, jobs: Sequence[Job]) -> None:

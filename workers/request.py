@@ -18,6 +18,9 @@ from celery.worker import request
 from qstore.result import Result
 from workers.shown import shown
 
+_REPR = ("(", "[")
+"""What Celery's own line of arguments begins with: the whole program, where a line about the circuit tells more."""
+
 
 class Answers(threading.local):
     """What the task body on this thread returned, for the event that Celery sends next from the same thread.
@@ -57,6 +60,8 @@ class Request(request.Request):  # type: ignore[misc]  # Celery has no types
             return  # it is told when IonQ starts, or below
         if kind == "task-succeeded" and (result := self.answers.take(self.id)) is not None:
             fields |= shown(result)
+            if self.argsrepr.startswith(_REPR):
+                fields["args"] = f"{result['name']} · {result['shots']} shots · {result['fingerprint'][:4]}…"
         if kind in {"task-succeeded", "task-failed"}:
             super().send_event("task-started")  # Flower's count of tasks that wait goes down by this event only
         super().send_event(kind, **fields)
