@@ -253,7 +253,7 @@ class Submission:
         ]
         if hits:
             self._entries.finish(
-                [Finish(job.job_id, result, ignored=job.ignore_result) for job, result in hits],
+                [Finish(job.job_id, result, job.parent_id, job.ignore_result) for job, result in hits],
                 [Hit(job, headline(result)).to_json() for job, result in hits],
             )
 

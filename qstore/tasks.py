@@ -2,44 +2,46 @@
 
 A call from a producer goes through the pipeline at once and only rings a bell. A call that arrives at a worker as
 a message (`send_task`, a canvas, a countdown) goes through the same pipeline there. Either way the work waits in
-Redis, and the job ends when its run does.
+Redis, and the job ends when its run does. Only a call that runs in the caller's own process waits for that.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, Never
 
-from celery import Signature, Task
+from celery import Signature, Task, chunks, signals, states, xmap, xstarmap
 from celery.exceptions import Ignore
 from celery.result import AsyncResult
 from celery.utils import uuid
 from kombu.exceptions import OperationalError
-from qiskit import QuantumCircuit
 from redis.exceptions import RedisError
 
-import qstore.door
-from qstore.answer import from_answer
-from qstore.app import app
-from qstore.circuits.codec import encode
-from qstore.errors import InvalidJobError, QstoreError, StoreUnavailableError
+from qstore.answer import from_answer, to_answer
+from qstore.app import app, settings
+from qstore.calling import delivered, inherited, is_carried, is_of_canvas, portable, read_caller, split_arguments
+from qstore.door import door
+from qstore.errors import (
+    InvalidJobError,
+    JobIdTakenError,
+    JobRevokedError,
+    QstoreError,
+    QueueFull,
+    StoreUnavailableError,
+)
+from qstore.job import TASK, Options
+from qstore.mapped import take_over_maps
 from qstore.options import parse_options
-from qstore.state.claims import Claims
-from qstore.submission import Caller, Prepared, Submission, Submitted
+from qstore.submission import Caller, Submitted
 
 WAKE = "qstore_wake"
 """Header of the second delivery of a job that something waits for: its outcome is known."""
 
-_TRAVELS = ("link", "link_error", "chain", "chord", "countdown", "eta", "expires", "retries")
-
 logger = logging.getLogger(__name__)
-
-
-def door() -> tuple[Submission, Claims]:
-    """The producer's pipeline, and what it claims."""
-    opened = qstore.door.door()
-    return opened.submission, opened.claims
 
 
 def ring_for(submitted: Iterable[Submitted]) -> None:
@@ -53,29 +55,6 @@ def ring_for(submitted: Iterable[Submitted]) -> None:
             app.send_task("qstore.dispatch", [group.to_json()], ignore_result=True, retry=False)
         except (OperationalError, RedisError) as error:
             logger.warning("No bell for %s, a replica will find it: %s", group, error)
-
-
-def split_arguments(args: Sequence[Any] | None, kwargs: Mapping[str, Any] | None) -> tuple[Any, dict[str, Any]]:
-    """The circuit and the options of a call: `(circuit, shots=1000, …)` or `(circuit, 1000, …)`.
-
-    Raises:
-        InvalidJobError: There is no circuit, or too many positional arguments.
-    """
-    options = dict(kwargs or {})
-    values = list(args or ())
-    if "circuit" in options:
-        values.insert(0, options.pop("circuit"))
-    if not values:
-        raise InvalidJobError("submit_circuit needs a circuit: submit_circuit.delay(circuit, shots=1000).")
-    circuit, *rest = values
-    if rest and "shots" not in options:
-        options["shots"] = rest.pop(0)
-    if rest:
-        raise InvalidJobError(
-            "submit_circuit takes a circuit and its shots, and everything else by name: "
-            "submit_circuit.delay(circuit, 1000, backend='simulator')."
-        )
-    return circuit, options
 
 
 class SubmitCircuit(Task):  # type: ignore[misc]  # Celery has no types
@@ -99,84 +78,196 @@ class SubmitCircuit(Task):  # type: ignore[misc]  # Celery has no types
         StoreUnavailableError: Redis does not answer, within a second.
     """
 
-    name = "qstore.submit_circuit"
+    name = TASK
     typing = False  # arguments are checked here, with errors of our own
+    track_started = False  # STARTED is what a job is while IonQ executes it
     throws = (QstoreError,)  # a fault of the caller is no stack trace in the worker's log
 
     def signature(
         self, args: Sequence[Any] | None = None, kwargs: Mapping[str, Any] | None = None, *rest: Any, **options: Any
     ) -> Signature:
         """As Celery's. A signature may travel inside another task's message, so circuits in it become text."""
-        texts = {name: _portable(value) for name, value in (kwargs or {}).items()}
-        return super().signature(tuple(map(_portable, args or ())), texts, *rest, **options)
+        return super().signature(*_portable(args, kwargs), *rest, **options)
+
+    def map(self, it: Iterable[Any]) -> xmap:
+        """As Celery's, but the items fill batches: see `qstore.mapped`."""
+        return super().map([portable(item) for item in it])
+
+    def starmap(self, it: Iterable[Iterable[Any]]) -> xstarmap:
+        """As Celery's, but the items fill batches: see `qstore.mapped`."""
+        return super().starmap([tuple(map(portable, item)) for item in it])
+
+    def chunks(self, it: Iterable[Iterable[Any]], n: int) -> chunks:
+        """As Celery's, but the items fill batches: see `qstore.mapped`."""
+        return super().chunks([tuple(map(portable, item)) for item in it], n)
 
     def apply_async(
-        self, args: Sequence[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any
+        self,
+        args: Sequence[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        task_id: str | None = None,
+        producer: Any = None,
+        link: Any = None,
+        link_error: Any = None,
+        shadow: str | None = None,
+        **options: Any,
     ) -> AsyncResult:
         """As Celery's. The circuit goes through the pipeline here; what Celery itself has to carry travels.
+
+        A call by which a canvas publishes its members raises no error of the job: the member fails with it.
 
         Raises:
             InvalidJobError: The job cannot run as asked; nothing was queued.
             QueueFull: As many jobs wait as may; nothing was queued.
             StoreUnavailableError: Redis does not answer.
         """
-        if (options.get("headers") or {}).get(WAKE):
-            return super().apply_async(args, kwargs, **options)
-        circuit, asked = split_arguments(args, kwargs)
-        submission, _ = door()
-        job_id = options.pop("task_id", None) or uuid()
-        caller = Caller(job_id, root_id=options.get("root_id"), parent_id=options.get("parent_id"))
-        prepared = submission.prepare(caller, circuit, parse_options(asked))
-        if app.conf.task_always_eager or any(options.get(name) for name in _TRAVELS):
-            return self._send(circuit, asked, prepared, options)
-        (submitted,) = submission.submit([prepared])
-        if submitted.error is not None:
-            raise submitted.error
-        ring_for([submitted])
-        return promise(submitted)
+        named = {"producer": producer, "link": link, "link_error": link_error, "shadow": shadow}
+        options |= {name: value for name, value in named.items() if value is not None}
+        if (options.get("headers") or {}).get(WAKE) or app.conf.task_always_eager:
+            return super().apply_async(*_portable(args, kwargs), task_id=task_id, **options)
+        job_id = task_id or uuid()
+        try:
+            return self._ask(job_id, args, kwargs, options)
+        except (InvalidJobError, QueueFull) as error:
+            if isinstance(error, JobIdTakenError) or not is_of_canvas(options):
+                raise
+            return self._fail(job_id, error, options)
+
+    def _ask(
+        self,
+        job_id: str,
+        args: Sequence[Any] | None,
+        kwargs: Mapping[str, Any] | None,
+        options: Mapping[str, Any],
+    ) -> AsyncResult:
+        """Queue a job, or hand it to Celery."""
+        full = inherited(self, options)
+        caller = read_caller(job_id, full)
+        if is_carried(options):
+            return self._send(caller, args, kwargs, full)
+        submitted = _submit(caller, args, kwargs)
+        result = self.AsyncResult(job_id) if caller.ignore_result else promise(submitted)
+        result.ignored = caller.ignore_result
+        if (parent := app.current_worker_task) and options.get("add_to_parent", True):
+            parent.add_trail(result)
+        return result
 
     def _send(
-        self, circuit: object, asked: Mapping[str, Any], prepared: Prepared, options: dict[str, Any]
+        self,
+        caller: Caller,
+        args: Sequence[Any] | None,
+        kwargs: Mapping[str, Any] | None,
+        options: Mapping[str, Any],
     ) -> AsyncResult:
-        """Hand a checked job to Celery as a message."""
-        if not app.conf.task_always_eager:
-            submission, _ = door()
-            submission.mark_queued(prepared)  # with Redis down this fails at once; Celery itself would go on trying
-        options.setdefault("argsrepr", prepared.ask.job.summary)
-        options.setdefault("kwargsrepr", "{}")
-        options.setdefault("retry", False)
+        """Check a job here, where the caller sees what is wrong with it, and hand it to Celery as a message."""
+        submission = door().submission
+        prepared = submission.prepare(caller, *_parsed(args, kwargs))
+        submission.mark_queued(prepared)  # with Redis down this fails at once; Celery itself would go on trying
+        told = {"argsrepr": prepared.ask.job.summary, "kwargsrepr": "{}", **options}
+        return self._publish(caller.job_id, *_portable(args, kwargs), told)
+
+    def _fail(self, job_id: str, error: QstoreError, options: Mapping[str, Any]) -> AsyncResult:
+        """End a member of a canvas with its error: as a woken job, so that Celery goes on with what waits for it."""
+        door().claims.wake(job_id, to_answer(error), int(settings.result_expires))
+        headers = {**(options.get("headers") or {}), WAKE: True}
+        waits_for_nothing = {"countdown": None, "eta": None, "expires": None}
+        return self._publish(job_id, (), {}, {**options, **waits_for_nothing, "headers": headers})
+
+    def _publish(
+        self, job_id: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: Mapping[str, Any]
+    ) -> AsyncResult:
         try:
-            return super().apply_async([_portable(circuit)], dict(asked), task_id=prepared.ask.job.job_id, **options)
+            return super().apply_async(args, kwargs, task_id=job_id, **{"retry": False, **options})
         except (OperationalError, RedisError) as error:
             raise StoreUnavailableError(
                 f"Redis does not take the job: {error}. Check QSTORE_REDIS_URL and that Redis is up."
             ) from error
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
-        """At a worker: the same pipeline; the job ends later, when its run does."""
-        submission, claims = door()
+        """At a worker: the same pipeline; the job ends later, when its run does. Anywhere else: wait for that."""
         request = self.request
+        if request.called_directly:
+            return self._wait_for(uuid(), inherited(self, {}), args, kwargs)
+        if request.is_eager:
+            return self._wait_for(request.id, delivered(self), args, kwargs)
         if request.get(WAKE):
-            answer = claims.woken(request.id)
+            answer = door().claims.woken(request.id)
             if answer is not None:
-                return from_answer(answer)
+                return self._woken(answer)
         elif (request.delivery_info or {}).get("redelivered") and self.AsyncResult(request.id).ready():
             raise Ignore  # its first delivery went all the way, only the acknowledgment was lost
-        circuit, asked = split_arguments(args, kwargs)
-        waits = any((request.chain, request.callbacks, request.errbacks, request.chord))
-        wake = dict(self.signature_from_request(request, args, kwargs, headers={WAKE: True})) if waits else None
-        caller = Caller(request.id, delivered=True, wake=wake, root_id=request.root_id, parent_id=request.parent_id)
-        (submitted,) = submission.submit([submission.prepare(caller, circuit, parse_options(asked))])
-        if submitted.error is not None:
-            raise submitted.error
-        if submitted.result is not None:
-            return submitted.result
-        ring_for([submitted])
+        caller = replace(read_caller(request.id, delivered(self)), delivered=True, wake=self._second_delivery())
+        try:
+            submitted = _submit(caller, args, kwargs)
+        except JobIdTakenError as error:
+            if caller.wake is not None:
+                raise  # what waits for it must not wait for ever
+            logger.error("A message is dropped, its id is another job's: %s", error)  # noqa: TRY400 - its words say all
+            raise Ignore from error
+        if submitted.result is None:
+            raise Ignore
+        return submitted.result
+
+    def _second_delivery(self) -> dict[str, Any] | None:
+        """The signature to publish when the outcome is known, where something waits on the job."""
+        request = self.request
+        if not any((request.chain, request.callbacks, request.errbacks, request.chord)):
+            return None
+        headers = {**(request.headers or {}), WAKE: True}
+        # a job that came to counts is not dropped any more, however late they come
+        return dict(self.signature_from_request(request, headers=headers, expires=None))
+
+    def _woken(self, answer: bytes) -> Any:
+        """Return or raise the answer; a job that was revoked while it waited ends as Celery ends such tasks."""
+        try:
+            return from_answer(answer)
+        except JobRevokedError as error:
+            self._revoke(error.reason)
+
+    def _revoke(self, reason: str) -> Never:
+        request, expired = self.request, reason == "expired"
+        self.backend.mark_as_revoked(request.id, reason, request=request, store_result=not request.ignore_result)
+        told = {"terminated": False, "signum": None, "expired": expired}
+        self.send_event("task-revoked", state=states.REVOKED, **told)
+        signals.task_revoked.send(sender=self, request=request, **told)
         raise Ignore
 
+    def _wait_for(self, job_id: str, options: Mapping[str, Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """Submit a job and block until workers have executed it; return its counts, or raise its error."""
+        caller = replace(read_caller(job_id, options), ignore_result=False)  # whoever waits wants the result
+        submitted = _submit(caller, args, kwargs)
+        with _of_workers():
+            return promise(submitted).get(disable_sync_subtasks=False)
 
-def _portable(value: Any) -> Any:
-    return encode(value) if isinstance(value, QuantumCircuit) else value
+
+def _submit(caller: Caller, args: Sequence[Any] | None, kwargs: Mapping[str, Any] | None) -> Submitted:
+    """Send a call through the pipeline, and ring where that fills a batch."""
+    submission = door().submission
+    (submitted,) = submission.submit([submission.prepare(caller, *_parsed(args, kwargs))])
+    if submitted.error is not None:
+        raise submitted.error
+    ring_for([submitted])
+    return submitted
+
+
+def _parsed(args: Sequence[Any] | None, kwargs: Mapping[str, Any] | None) -> tuple[Any, Options]:
+    circuit, options = split_arguments(args, kwargs)
+    return circuit, parse_options(options)
+
+
+def _portable(args: Sequence[Any] | None, kwargs: Mapping[str, Any] | None) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    return tuple(map(portable, args or ())), {name: portable(value) for name, value in (kwargs or {}).items()}
+
+
+@contextmanager
+def _of_workers() -> Iterator[None]:
+    """Keep Celery from warning that eager mode stores no results: this one comes from a worker, which does."""
+    if not app.conf.task_always_eager:
+        yield  # warnings are the whole process's, so in a worker, with its many threads, they are left alone
+        return
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Results are not stored in backend", RuntimeWarning)
+        yield
 
 
 def promise(submitted: Submitted) -> AsyncResult:
@@ -194,3 +285,4 @@ def promise(submitted: Submitted) -> AsyncResult:
 
 
 submit_circuit = app.register_task(SubmitCircuit())
+take_over_maps(app)

@@ -126,9 +126,8 @@ class Settlement:
     def _wake(self, job: Job, answer: Result | QstoreError) -> None:
         """Deliver a job again, so that Celery itself goes on with what waits for it."""
         self._claims.wake(job.job_id, to_answer(answer), self._woken_expires)
-        # what was executed expires no more; and what Flower shows of the job stays as it is
-        options = {"expires": None, "argsrepr": job.summary, "kwargsrepr": "{}"}
-        Signature.from_dict(job.wake, app=self._app).apply_async(**options)
+        # what Flower shows of the job stays as it is
+        Signature.from_dict(job.wake, app=self._app).apply_async(argsrepr=job.summary, kwargsrepr="{}")
 
 
 def _answers(settled: Settled) -> Iterator[tuple[Job, Result | QstoreError]]:

@@ -1,0 +1,37 @@
+"""Listening to Celery's events."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+from conditions import wait_until
+
+
+class Ears:
+    """What was said since they opened.
+
+    Args:
+        connection: What Celery's receiver consumes from.
+        heard: What it heard so far.
+    """
+
+    def __init__(self, connection: Any, heard: list[dict[str, Any]]) -> None:
+        self._connection = connection
+        self._heard = heard
+        self._listen()  # it is the first look that subscribes
+
+    def hear(self, kind: str, job_id: str) -> dict[str, Any]:
+        """The first event of a kind about a job, once it comes."""
+
+        def heard() -> dict[str, Any] | None:
+            self._listen()
+            return next((each for each in self._heard if each["type"] == kind and each["uuid"] == job_id), None)
+
+        event = wait_until(heard, what=f"{kind} of {job_id}")
+        assert event is not None
+        return event
+
+    def _listen(self) -> None:
+        with suppress(TimeoutError):
+            self._connection.drain_events(timeout=0.1)
