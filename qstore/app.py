@@ -39,9 +39,6 @@ def configuration(settings: Settings) -> dict[str, Any]:
         # with Redis down a caller hears of it at once, not after Celery's own 19 s of retries
         "broker_transport_options": {"socket_connect_timeout": deadline},
         "redis_socket_connect_timeout": deadline,
-        "result_backend_transport_options": {
-            "retry_policy": {"max_retries": 0, "interval_start": 0, "interval_step": 0, "interval_max": 0}
-        },
     }
 
 

@@ -8,6 +8,7 @@ from celery.result import AsyncResult
 
 from qstore.app import app
 from qstore.door import door
+from qstore.state.connection import translated
 
 
 class Status(TypedDict):
@@ -47,7 +48,8 @@ def status(job: AsyncResult | str) -> Status:
         StoreUnavailableError: Redis does not answer.
     """
     result = app.AsyncResult(job if isinstance(job, str) else job.id)
-    meta: dict[str, Any] = result._get_task_meta()  # noqa: SLF001 - one trip; its public properties make one each
+    with translated():
+        meta: dict[str, Any] = result._get_task_meta()  # noqa: SLF001 - one trip; its public properties make one each
     state, info = str(meta["status"]), meta.get("result")
     known = info if isinstance(info, dict) else {}
     times = known.get("times") or {}

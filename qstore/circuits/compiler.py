@@ -7,6 +7,7 @@ whatever the optimizer did to the wires.
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Sequence
@@ -21,6 +22,9 @@ from qstore.circuits.minimal import is_minimal
 from qstore.circuits.targets import BACKENDS, Backend, target
 from qstore.circuits.wire import write
 from qstore.errors import CircuitTooLargeError, CircuitTooWideError, UnsupportedCircuitError
+
+# Qiskit's threads do not survive a fork, and a child that compiles would wait for them for ever
+os.register_at_fork(after_in_child=lambda: os.environ.setdefault("QISKIT_IN_PARALLEL", "TRUE"))
 
 MAX_GATES = 150_000
 """The most gates IonQ takes in one job."""

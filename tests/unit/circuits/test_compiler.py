@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -194,3 +195,24 @@ def test_threads_share_a_compiler_and_get_what_one_alone_gets(
                     assert compiled[place] == wire
                 else:  # Qiskit itself compiles differently every time
                     assert same(interpret(compiled[place], 4), interpret(wire, 4))
+
+
+def test_a_child_forked_after_a_compilation_compiles_too() -> None:
+    def general(angle: float) -> Canonical:
+        circuit = QuantumCircuit(3, 3)
+        for qubit in range(3):
+            circuit.u(angle, 0.2, 0.3, qubit)
+            circuit.u(0.1, angle, 0.3, qubit)
+        circuit.measure(range(3), range(3))
+        return canonicalize(circuit)
+
+    compiler, backend = Compiler(), find_backend("simulator")
+    compiler.compile(general(0.3), backend, 1)
+    child = multiprocessing.get_context("fork").Process(target=compiler.compile, args=(general(0.4), backend, 1))
+    child.start()
+    child.join(30)
+    stuck = child.is_alive()
+    child.kill()
+    child.join()
+    assert not stuck
+    assert child.exitcode == 0
