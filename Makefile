@@ -41,8 +41,9 @@ format: $(STAMP) ## format the code
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: $(STAMP) ## jobs per second beside plain Celery tasks, in one run
+bench: $(STAMP) ## jobs per second beside plain Celery tasks, of one replica and of more
 	@$(BIN)/python benchmarks/throughput.py
+	@$(BIN)/python benchmarks/scaling.py
 
 clean: ## remove .venv and what runs left
 	rm -rf $(VENV) .sandbox .demo build *.egg-info

@@ -8,59 +8,21 @@ the physics.
 
 from __future__ import annotations
 
-import gc
-import math
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import click
-from qiskit import QuantumCircuit
 from rich.console import Console
 from rich.table import Table
 
 from qstore.sandbox.sandbox import Sandbox
+from rounds import circuits, timed
 
-_GLANCE = 100  # entries read at a time
-_PAUSE = 0.005  # seconds between two glances
 HERE = Path(__file__).parent
-
-
-def circuits(count: int, start: int) -> list[QuantumCircuit]:
-    """Distinct two-qubit circuits."""
-    made = []
-    for number in range(start, start + count):
-        circuit = QuantumCircuit(2, 2, name=f"bench-{number}")
-        circuit.h(0)
-        circuit.ry(math.tau * number / 1_000_003, 1)
-        circuit.cx(0, 1)
-        circuit.measure([0, 1], [0, 1])
-        made.append(circuit)
-    return made
-
-
-def timed(submit: Callable[[], Sequence[Any]]) -> float:
-    """Jobs per second from the first submission until every result is in the result backend."""
-    gc.collect()
-    gc.freeze()  # what was built before is nothing the queue should pay for
-    begin = time.perf_counter()
-    results = submit()
-    backend = results[0].backend
-    waiting = [backend.get_key_for_task(result.id) for result in results]
-    while waiting:
-        entries = backend.client.mget(waiting[:_GLANCE])
-        done = sum(1 for entry in entries if entry and backend.decode_result(entry)["status"] == "SUCCESS")
-        if done == len(entries):
-            waiting = waiting[_GLANCE:]
-        else:
-            time.sleep(_PAUSE)
-    return len(results) / (time.perf_counter() - begin)
 
 
 @click.command()

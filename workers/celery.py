@@ -32,11 +32,13 @@ class Replica(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no t
         hear_revokes(resources.errands.run, resources.cancellations)
         resources.loop.start()
 
-    def stop(self, worker: Any) -> None:  # noqa: ARG002 - Celery's signature
+    def stop(self, worker: Any) -> None:
         """Finish the turn at hand and close."""
         resources, Replica.resources = Replica.resources, None
         if resources is not None:
+            resources.dispatch.close()
             resources.loop.stop(_GRACE)
+            worker.pool.stop()  # bells under way; Celery itself would wait for them only when all is closed
             resources.close()
 
 

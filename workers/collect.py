@@ -149,7 +149,8 @@ class Collect:
             document: Its job.
             given_up: What becomes of circuits that still run; None where the job has ended.
         """
-        runs = [each.run for each in self._batches.load(batch)]
+        ended = document.get("status") in ENDED
+        runs = [each.run for each in self._batches.load(batch, ended=ended)]
         failure = partial(self._failure, batch, given_up)
         try:
             found = self._outcomes.read(batch, runs, document, failure)

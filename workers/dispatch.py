@@ -7,6 +7,7 @@ what comes next: taken, refused, certainly not taken, or unknown. Unknown is nev
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -81,6 +82,11 @@ class Dispatch:
         self._list_lag = list_lag
         self._sendable = sendable
         self._reached = reached
+        self._closing = threading.Event()
+
+    def close(self) -> None:
+        """Take nothing more; what is under way goes on to its end."""
+        self._closing.set()
 
     def group(self, group: Group) -> None:
         """Send every batch of a group that may leave now.
@@ -89,7 +95,7 @@ class Dispatch:
             StoreUnavailableError: Redis does not answer; what was taken waits in the ledger.
         """
         more = True
-        while more:
+        while more and not self._closing.is_set():
             taken = self._batches.take(group)
             more = taken.more
             if taken.batch is not None:

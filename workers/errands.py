@@ -30,7 +30,12 @@ class Errands:
 
     def run(self, do: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
         """Have something done soon, by another thread."""
-        self._executor.submit(self._guarded, partial(do, *args, **kwargs))
+        errand = partial(do, *args, **kwargs)
+        try:
+            self._executor.submit(self._guarded, errand)
+        except RuntimeError:
+            # closing: an errand that asks for another does it itself, nobody else is left
+            self._guarded(errand)
 
     def close(self) -> None:
         """Wait until every errand is run."""

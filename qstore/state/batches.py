@@ -160,13 +160,17 @@ class Batches:
         wanted = tuple(run_id.decode() for run_id in run_ids)
         return replace(batch, run_ids=wanted, lease=lease.decode(), begun=True), loaded
 
-    def load(self, batch: Batch) -> list[Loaded]:
+    def load(self, batch: Batch, *, ended: bool = False) -> list[Loaded]:
         """Read the runs of a batch, in its order, without the wires.
+
+        Args:
+            batch: The batch.
+            ended: Whether its job has ended at IonQ: then its slot is free for another.
 
         Raises:
             StoreUnavailableError: Redis does not answer.
         """
-        runs = self._connection.call("load", self._runs(batch), [])
+        runs = self._connection.call("load", [self._slots.key, *self._runs(batch)], [batch.batch_id if ended else ""])
         return [Loaded(Run.from_fields(head, b""), int(attempts or 0)) for head, attempts in runs]
 
     def waiting(self, batch: Batch) -> list[list[Job]]:

@@ -1,10 +1,13 @@
 -- Read the runs of a batch, without their circuits.
 --
--- KEYS runs   hash of each run
+-- KEYS 1 slots  as in take.lua
+--      then the hash of each run
+-- ARGV 1 batch id  where IonQ's job has ended: it gives its slot back, before its results are read; else empty
 -- Returns for each run {head, attempts}.
 
+redis.call('ZREM', KEYS[1], ARGV[1])
 local runs = {}
-for i, key in ipairs(KEYS) do
-  runs[i] = redis.call('HMGET', key, 'head', 'attempts')
+for i = 2, #KEYS do
+  runs[i - 1] = redis.call('HMGET', KEYS[i], 'head', 'attempts')
 end
 return runs
