@@ -18,7 +18,7 @@ from celery.exceptions import TaskRevokedError
 
 from qstore.errors import JobRevokedError
 from qstore.job import Job
-from qstore.state.connection import Connection, translated
+from qstore.state.connection import Argument, Connection, translated
 from qstore.state.entry import Entry, Telling
 from qstore.state.keys import Keys
 
@@ -138,20 +138,27 @@ class Entries:
             with translated():
                 self._connection.client.set(entry.key, entry.value, ex=entry.expires)
 
-    def finish(self, ends: Sequence[Finish], hits: Sequence[str] = ()) -> None:
+    def finish(self, ends: Sequence[Finish], hits: Sequence[str] = ()) -> list[bool]:
         """Finish many jobs in one trip, and tell whoever waits for them.
 
         Args:
             ends: How each ends.
             hits: What Flower is to hear of those the cache answered, see `qstore.state.ledger.Hit`.
 
+        Returns:
+            For each whether Flower was told of it while it waited.
+
         Raises:
             StoreUnavailableError: Redis does not answer.
         """
         alike = {state: self._meta(state) for state in {end.state for end in ends}}
-        says = ["" if end.ignored else self._encode({**alike[end.state], **self._own(end)}) for end in ends]
         keys = [key for end in ends for key in (self._keys.job(end.job_id), self.key(end.job_id))]
-        self._connection.call("finish", [self._keys.hits, *keys], [self._expires, _HITS, len(hits), *hits, *says])
+        args: list[Argument] = [self._expires, _HITS, len(hits), *hits]
+        for end in ends:
+            says = "" if end.ignored else self._encode({**alike[end.state], **self._own(end)})
+            args += [end.job_id, says]
+        announced = self._connection.call("finish", [self._keys.hits, self._keys.announced, *keys], args)
+        return [bool(each) for each in announced]
 
     def key(self, job_id: str) -> str:
         """The key of a job's entry."""

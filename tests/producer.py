@@ -13,10 +13,11 @@ from qstore.circuits.compiler import Compiler
 from qstore.entries import Entries
 from qstore.job import Options
 from qstore.state.budget import Budget
+from qstore.state.cancellations import Cancellations
 from qstore.state.claims import Claims
 from qstore.state.connection import Connection
 from qstore.state.keys import Keys
-from qstore.submission import Caller, Submission, Submitted
+from qstore.submission import Caller, Prepared, Submission, Submitted
 
 
 class Producer:
@@ -35,7 +36,9 @@ class Producer:
         self.connection = connection
         self.keys = keys
         claims = Claims(connection, keys, Budget(connection, keys, max_queued), size, timeout)
-        self.submission = Submission(claims, Compiler(), Entries(app, connection, keys), size, queue_timeout)
+        entries = Entries(app, connection, keys)
+        self.submission = Submission(claims, Compiler(), entries, size, queue_timeout)
+        self.cancellations = Cancellations(connection, keys, entries.revoked)
         self._count = start
 
     def submit(self, count: int, **options: Any) -> list[AsyncResult]:
@@ -47,15 +50,35 @@ class Producer:
         prepared = []
         for _ in range(count):
             self._count += 1
-            circuit = QuantumCircuit(2, 2, name="bell")
-            circuit.h(0)
-            circuit.cx(0, 1)
-            circuit.ry(self._count / 10, 0)
-            circuit.ry(-self._count / 10, 1)
-            circuit.measure([0, 1], [0, 1])
-            job_id = f"{self.keys.prefix}{self._count}"
-            prepared.append(self.submission.prepare(Caller(job_id), circuit, Options(shots=50, **options)))
+            prepared.append(self._prepare(self._count, Caller(f"{self.keys.prefix}{self._count}"), **options))
         return self.submission.submit(prepared)
+
+    def ask(self, number: int, job_id: str, **caller: Any) -> AsyncResult:
+        """Submit one of those circuits for somebody, in the words of `Caller`; each is known by its number, from 1."""
+        caller_of = Caller(f"{self.keys.prefix}{job_id}", **caller)
+        (submitted,) = self.submission.submit([self._prepare(number, caller_of)])
+        if submitted.error is not None:
+            raise submitted.error
+        return AsyncResult(submitted.job_id, app=app)
+
+    def cancel(self, *results: AsyncResult) -> list[bool]:
+        """Cancel jobs, as `qstore.cancel` does."""
+        return self.cancellations.cancel([result.id for result in results])
+
+    def left(self) -> list[str]:
+        """What is in Redis besides cached results, and what Flower and the breakers keep for a while."""
+        kept = ("result:", "hits", "arrivals", "breaker:")
+        names = (key.decode() for key in self.connection.client.scan_iter(f"{self.keys.prefix}*"))
+        return [name for name in names if not name.removeprefix(self.keys.prefix).startswith(kept)]
+
+    def _prepare(self, number: int, caller: Caller, **options: Any) -> Prepared:
+        circuit = QuantumCircuit(2, 2, name="bell")
+        circuit.h(0)
+        circuit.cx(0, 1)
+        circuit.ry(number / 10, 0)
+        circuit.ry(-number / 10, 1)
+        circuit.measure([0, 1], [0, 1])
+        return self.submission.prepare(caller, circuit, Options(shots=50, **options))
 
     def records(self) -> list[Any]:
         """The ledger's records."""

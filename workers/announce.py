@@ -6,7 +6,7 @@ Every event carries this replica's real hostname: an invented one would show as 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,12 +30,14 @@ class Ended:
         job: The job.
         value: What Flower shows of its result, see `workers.shown`; or the exception.
         at: Epoch seconds.
-        started: Epoch seconds when IonQ took it, where Flower has not heard of its start.
+        known: Whether Flower has heard of the job.
+        started: Epoch seconds when IonQ took it, where Flower has not heard of that.
     """
 
     job: Job
     value: Mapping[str, Any] | Exception
     at: float
+    known: bool = False
     started: float | None = None
 
 
@@ -70,9 +72,7 @@ class Announcer:
         """Jobs wait in their groups."""
         self._send(
             # of those that came as messages Celery itself has told, but with the program for their arguments
-            ("task-sent", job, {"timestamp": job.submitted_at})
-            if job.delivered
-            else ("task-received", job, {"retries": 0, "eta": None, "expires": None, "timestamp": job.submitted_at})
+            ("task-sent", job, {"timestamp": job.submitted_at}) if job.delivered else _received(job)
             for job in jobs
         )
 
@@ -98,7 +98,7 @@ class Announcer:
 
     def ended(self, jobs: Sequence[Ended]) -> None:
         """Jobs ended; each event says all there is to know, for whoever missed the others."""
-        self._send(event for end in jobs for event in (*_begun(end), _ended(end)))
+        self._send(event for end in jobs for event in _events(end))
 
     def _send(self, events: Iterable[_Event]) -> None:
         """Send events, many in one message; none, no message."""
@@ -128,16 +128,22 @@ def _called(job: Job) -> dict[str, Any]:
     }
 
 
-def _begun(end: Ended) -> tuple[_Event, ...]:
-    return () if end.started is None else (("task-started", end.job, {"timestamp": end.started}),)
+def _received(job: Job) -> _Event:
+    return "task-received", job, {"retries": 0, "eta": None, "expires": None, "timestamp": job.submitted_at}
 
 
-def _ended(end: Ended) -> _Event:
+def _events(end: Ended) -> Iterator[_Event]:
+    """One event says all; but Flower counts a job as waiting from one event to another, and needs both or neither."""
     fields: dict[str, Any] = {"received": end.job.submitted_at, "timestamp": end.at}
     if isinstance(end.value, JobRevokedError):
-        expired = end.value.reason == "expired"
-        return "task-revoked", end.job, {**fields, **_REVOKED, "expired": expired}
+        if not end.known:
+            yield _received(end.job)
+        yield "task-revoked", end.job, {**fields, **_REVOKED, "expired": end.value.reason == "expired"}
+        return
+    if end.known and end.started is not None:
+        yield "task-started", end.job, {"timestamp": end.started}
     if isinstance(end.value, Exception):
         failed = {"exception": repr(end.value), "traceback": None, "state": states.FAILURE}
-        return "task-failed", end.job, {**fields, **failed}
-    return "task-succeeded", end.job, {**fields, **end.value, "state": states.SUCCESS}
+        yield "task-failed", end.job, {**fields, **failed}
+    else:
+        yield "task-succeeded", end.job, {**fields, **end.value, "state": states.SUCCESS}

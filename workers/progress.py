@@ -47,17 +47,12 @@ class Progress:
         Raises:
             StoreUnavailableError: Redis does not answer.
         """
-        at = self._clock()
-        told = self._entries.submitted(batch.batch_id, remote_id, at, None, running=False)
-        jobs = self._ledger.submitted(batch, remote_id, pause, told)
-        if jobs is None:
-            return False
-        self._entries.tell(jobs, told)
-        self._announcer.submitted(jobs)
-        return True
+        # most have ended by the first look, so those who wait are told then; whoever joins meanwhile, at once
+        told = self._entries.submitted(batch.batch_id, remote_id, self._clock(), None, running=False)
+        return self._ledger.submitted(batch, remote_id, pause, told)
 
     def look_again(self, batch: Batch, pause: float, document: Document | None = None) -> None:
-        """Look at a batch again later, and tell its jobs what is new.
+        """Look at a batch again later, and tell its jobs what is new; Flower hears of what is still there at a look.
 
         Args:
             batch: The batch.
@@ -67,15 +62,16 @@ class Progress:
         Raises:
             StoreUnavailableError: Redis does not answer.
         """
-        if document is None:
-            self._ledger.postpone(batch, pause)
-            return
-        running = document.get("status") == _RUNNING
-        told = self._entries.submitted(
-            batch.batch_id, batch.remote_id, batch.submitted_at, predicted(document), running=running
-        )
-        jobs = self._ledger.postpone(batch, pause, told if told != batch.told else "")
+        told, running = batch.told, False
+        if document is not None:
+            running = document.get("status") == _RUNNING
+            told = self._entries.submitted(
+                batch.batch_id, batch.remote_id, batch.submitted_at, predicted(document), running=running
+            )
+        jobs = self._ledger.postpone(batch, pause, told if told != batch.told or not batch.looks else "")
         if jobs:
             self._entries.tell(jobs, told)
             if running:
                 self._announcer.started(jobs)
+            else:
+                self._announcer.submitted(jobs)

@@ -31,6 +31,7 @@ from workers.recover import Recovery
 from workers.retry import Retry
 from workers.settle import Settlement
 
+_FIRST_LOOK = 1.0  # seconds at most until jobs are told that IonQ has them
 _SHORTEST_TURN, _LONGEST_TURN = 0.02, 0.25  # seconds
 _PATIENCE = 10  # a worker may wait for Redis longer than a caller: times `redis_timeout`
 
@@ -109,7 +110,7 @@ class Resources:
             self._ionq,
             settlement,
             retry,
-            first_look=settings.poll_floor,
+            first_look=min(settings.poll_floor, _FIRST_LOOK),
             list_lag=settings.ionq_list_lag,
             sendable=settings.lease - settings.after_sending,
             reached=reached,
@@ -142,7 +143,7 @@ class Resources:
                 retry,
                 settlement,
                 breakers.read.guard,
-                first_look=settings.poll_floor,
+                first_look=min(settings.poll_floor, _FIRST_LOOK),
                 list_lag=settings.ionq_list_lag,
                 undecided=settings.result_expires,
                 clock=time.time,

@@ -102,22 +102,25 @@ class Settlement:
         """
         self._reached("settle.settled")
         answers = [(job, answer) for run in settled for job, answer in _answers(run)]
-        if ends := [
-            Finish(job.job_id, answer, job.parent_id, job.ignore_result) for job, answer in answers if not job.wake
-        ]:
-            self._entries.finish(ends)
+        plain = [(job, answer) for job, answer in answers if not job.wake]
+        ends = [Finish(job.job_id, answer, job.parent_id, job.ignore_result) for job, answer in plain]
+        announced = self._entries.finish(ends) if ends else []
         self._reached("settle.finished")
         for job, answer in answers:
             if job.wake:
                 self._wake(job, answer)
         at = self._clock()
-        # Flower counts a job as waiting until it hears that it started
-        started = None if f'"{states.STARTED}"' in batch.told else batch.submitted_at or None
+        started = None if f'"{states.STARTED}"' in batch.told else batch.submitted_at
         self._announcer.ended(
             [
-                Ended(job, answer if isinstance(answer, QstoreError) else shown(answer), at, started)
-                for job, answer in answers
-                if not job.wake
+                Ended(
+                    job,
+                    answer if isinstance(answer, QstoreError) else shown(answer),
+                    at,
+                    known or job.delivered,
+                    started,
+                )
+                for (job, answer), known in zip(plain, announced, strict=True)
             ]
         )
         self._reached("settle.announced")

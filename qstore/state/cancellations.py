@@ -33,7 +33,7 @@ class _Sighting:
     run_id: str
     group: Group
     pending: str
-    batch_id: str
+    batch: str  # the key of its record; empty for none
 
 
 class Cancellations:
@@ -140,11 +140,12 @@ class Cancellations:
         return (
             [
                 *(telling.job, keys.run(seen.run_id), keys.jobs(seen.run_id), seen.pending, keys.groups, telling.key),
-                *(keys.queued, keys.expiring, keys.batch(record), keys.due, keys.batch(seen.batch_id)),
+                *(keys.queued, keys.expiring, keys.batch(record), keys.due, seen.batch or keys.batch("")),
             ],
             [
-                *(seen.job_id, seen.run_id, mark(seen.job_id), reason, seen.batch_id, telling.value, telling.expires),
-                *(record, group, to_answer(JobRevokedError(reason)), "" if in_half else group),
+                *(seen.job_id, seen.run_id, mark(seen.job_id), reason, seen.batch, telling.value, telling.expires),
+                *(record, group, to_answer(JobRevokedError(reason))),
+                *(seen.batch.removeprefix(keys.batch("")), "" if in_half else group),
             ],
         )
 

@@ -166,6 +166,7 @@ class Claims:
         pipe = self._connection.pipeline()
         pipe.set(self._keys.woken(job_id), answer, ex=expires)
         pipe.delete(self._keys.job(job_id))
+        pipe.srem(self._keys.announced, job_id)
         with translated():
             pipe.execute()
 

@@ -28,8 +28,13 @@ class Keys:
 
     @property
     def arrivals(self) -> str:
-        """List: jobs that began to wait and that Flower has not been told of."""
+        """List: jobs that began to wait, for Flower to be told of."""
         return f"{self.prefix}arrivals"
+
+    @property
+    def announced(self) -> str:
+        """Set: ids of waiting jobs that Flower was told of."""
+        return f"{self.prefix}announced"
 
     @property
     def hits(self) -> str:

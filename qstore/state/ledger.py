@@ -67,7 +67,7 @@ class Tick:
         batches: Due records, claimed for the caller.
         groups: Groups whose partial batch is overdue.
         hits: Jobs answered from the cache that Flower has not been told of.
-        arrivals: Jobs that began to wait and that Flower has not been told of.
+        arrivals: Jobs that have waited for a while, and that Flower has not been told of.
         latecomers: Those among them whose circuits IonQ has already.
         expired: Ids of jobs to end, unless their circuits are on the way to IonQ.
         pause: Seconds until the next partial batch may leave; None for none.
@@ -124,6 +124,7 @@ class Ledger:
         breakers: Told of what IonQ took.
         lease: Seconds until a claimed record is another replica's.
         result_ttl: Seconds a result answers later askers.
+        news_after: Seconds a job waits before Flower is told of it: most have ended by then.
     """
 
     def __init__(
@@ -135,6 +136,7 @@ class Ledger:
         *,
         lease: float,
         result_ttl: float,
+        news_after: float = 1.0,
     ) -> None:
         self._connection = connection
         self._keys = keys
@@ -142,30 +144,31 @@ class Ledger:
         self._breakers = breakers
         self._lease = round(lease * 1000)
         self._result_ttl = round(result_ttl * 1000)
+        self._news_after = round(news_after * 1000)
 
-    def submitted(self, batch: Batch, remote_id: str, pause: float, told: str) -> list[Job] | None:
+    def submitted(self, batch: Batch, remote_id: str, pause: float, told: str) -> bool:
         """Remember IonQ's job and when to look first, whoever holds the lease.
 
         Args:
             batch: The batch, as taken.
             remote_id: IonQ's job id.
             pause: Seconds until the first look.
-            told: What the entries of its jobs say from now on, all but the id.
+            told: What the entries of its jobs say, all but the id: of whoever joins from now on at once.
 
         Returns:
-            Who waits, to be told; None where the batch is no more: its circuits went back, and IonQ's job is nobody's.
+            False where the batch is no more: its circuits went back, and IonQ's job is nobody's.
 
         Raises:
             StoreUnavailableError: Redis does not answer.
         """
         breaker = self._breakers.submit(batch.group.backend)
-        stands, turned, *waiting = self._connection.call(
+        stands, turned = self._connection.call(
             "submitted",
-            [*self._record(batch), *breaker.keys, self._keys.expiring, *self._runs(batch)],
+            [*self._record(batch), *breaker.keys, self._keys.expiring, *map(self._keys.jobs, batch.run_ids)],
             [batch.batch_id, remote_id, round(pause * 1000), self._slots.expiry, batch.epoch, told],
         )
         breaker.note(turned.decode())
-        return _jobs(waiting[0]) if stands else None
+        return bool(stands)
 
     def tick(self, limit: int) -> Tick:
         """Claim what is due.
@@ -178,9 +181,11 @@ class Ledger:
         """
         keys = self._keys
         lease, batch_ids, groups, hits, arrivals, expired, pause = self._connection.call(
-            "tick", [keys.due, keys.groups, keys.hits, keys.arrivals, keys.expiring], [limit, self._lease, _TOLD]
+            "tick",
+            [keys.due, keys.groups, keys.hits, keys.arrivals, keys.expiring],
+            [limit, self._lease, _TOLD, self._news_after],
         )
-        came = [(where, Job.from_json(job)) for where, _, job in (each.partition(b" ") for each in arrivals)]
+        came = self._announced([arrival.split(b" ", 2) for arrival in arrivals])
         return Tick(
             batches=self._read([batch_id.decode() for batch_id in batch_ids], lease.decode()),
             groups=tuple(Group.from_json(group) for group in groups),
@@ -191,21 +196,34 @@ class Ledger:
             pause=pause / 1000 if pause >= 0 else None,
         )
 
+    def _announced(self, arrivals: Sequence[Sequence[bytes]]) -> list[tuple[bytes, Job]]:
+        """Of jobs on the list those that still wait, each with where it is."""
+        if not arrivals:
+            return []
+        keys, where = self._keys, {job_id.decode(): place for _, place, job_id in arrivals}
+        run_ids = self._connection.call("announce", [keys.announced, *map(keys.job, where)], list(where))
+        pipe = self._connection.pipeline()
+        for run_id in {run_id.decode() for run_id in run_ids if run_id}:
+            pipe.lrange(keys.jobs(run_id), 0, -1)
+        with translated():
+            waiting = _jobs(pipe.execute())
+        return [(where[job.job_id], job) for job in waiting if job.job_id in where]
+
     def postpone(self, batch: Batch, pause: float, told: str = "") -> list[Job] | None:
         """Look again later.
 
         Args:
             batch: The batch.
             pause: Seconds.
-            told: What the entries of its jobs say from now on, all but the id; empty where that is nothing new.
+            told: What the entries of its jobs say from now on, all but the id; empty where there is nothing to tell.
 
         Returns:
-            Who waits, to be told, where there is something new; None where the record is no longer the caller's.
+            Who waits, to be told, where there is something to tell; None where the record is no longer the caller's.
 
         Raises:
             StoreUnavailableError: Redis does not answer.
         """
-        keys = [*self._record(batch), *(self._runs(batch) if told else ())]
+        keys = [*self._record(batch), *(map(self._keys.jobs, batch.run_ids) if told else ())]
         args: list[Argument] = [batch.batch_id, batch.lease, round(pause * 1000), self._slots.expiry, told]
         stands, *waiting = self._connection.call("postpone", keys, args)
         return _jobs(waiting[0]) if stands else None
@@ -257,11 +275,6 @@ class Ledger:
 
     def _record(self, batch: Batch) -> list[str]:
         return [self._keys.batch(batch.batch_id), self._keys.due, self._slots.key]
-
-    def _runs(self, batch: Batch) -> list[str]:
-        """Keys of its runs, then of the jobs that wait for each."""
-        keys = self._keys
-        return [of(run_id) for of in (keys.run, keys.jobs) for run_id in batch.run_ids]
 
     def _read(self, batch_ids: Sequence[str], lease: str) -> tuple[Batch, ...]:
         if not batch_ids:

@@ -29,6 +29,8 @@ class Order:
         shots: Of each.
         pace: Seconds between two jobs.
         within: Seconds in which all have to end.
+        revoked: Jobs that are revoked again.
+        regret: Seconds within which.
     """
 
     first: int
@@ -37,6 +39,8 @@ class Order:
     shots: int = 100
     pace: float = 0.0
     within: float = 60.0
+    revoked: int = 0
+    regret: float = 0.0
 
     @property
     def jobs(self) -> int:
@@ -49,12 +53,14 @@ class End:
     """How one job ended.
 
     Attributes:
+        job_id: Its id.
         number: Its circuit's.
-        end: `ok`, `wrong`, `failed` or `lost`.
+        end: `ok`, `revoked`, `wrong`, `failed` or `lost`.
         at: Epoch seconds.
         said: Its counts or its error, as JSON.
     """
 
+    job_id: str
     number: int
     end: str
     at: float

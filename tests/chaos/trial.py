@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
@@ -14,7 +15,7 @@ import httpx
 import psutil
 from redis import Redis
 
-from chaos.order import Order, Producer
+from chaos.order import End, Order, Producer
 from chaos.scoreboard import Score, Scoreboard
 from conditions import wait_until
 from qstore.sandbox.process import Process
@@ -43,7 +44,7 @@ SETTINGS = {
 
 _LOG = 50_000  # characters of each that a failure shows
 
-_TRANSIENT = ("batch:*", "pending:*", "run:*", "jobs:*", "due", "groups", "queued", "slots:*")
+_TRANSIENT = ("batch:*", "pending:*", "run:*", "jobs:*", "job:*", "due", "groups", "queued", "expiring", "slots:*")
 """Keys that are gone once every job has ended."""
 
 
@@ -110,9 +111,18 @@ class Trial:
 
     # -- what is asked --------------------------------------------------------------------------------------
 
-    def submit(self, distinct: int, repeats: int = 0, *, pace: float = 0.0, within: float = 60.0) -> None:
-        """Have jobs submitted, over circuits nobody asked for before, and do not wait for it."""
-        order = Order(self._next, distinct, repeats, pace=pace, within=within)
+    def submit(
+        self,
+        distinct: int,
+        repeats: int = 0,
+        *,
+        pace: float = 0.0,
+        within: float = 60.0,
+        revoked: int = 0,
+        regret: float = 0.0,
+    ) -> None:
+        """Have jobs submitted, over circuits nobody asked for before, and do not wait for it; see `Order`."""
+        order = Order(self._next, distinct, repeats, pace=pace, within=within, revoked=revoked, regret=regret)
         self._next += distinct
         self._orders.append(order)
         self._producer.order(order)
@@ -140,14 +150,14 @@ class Trial:
         """One more replica, which will die or freeze at a named place; with settings of its own, as `SETTINGS`."""
         return self.sandbox.add_worker(environment={"QSTORE_FAIL_POINT": fail_point, **settings})
 
-    def submit_until(self, harmed: Callable[[], bool], what: str) -> float:
+    def submit_until(self, harmed: Callable[[], bool], what: str, *, revoked: int = 0, regret: float = 0.0) -> float:
         """Have small batches submitted until harm is done: replicas share them as they like. Returns when it was."""
 
         def harmed_or_idle() -> bool:
             return harmed() or self.all_ended
 
         for _ in range(10):
-            self.submit(60, 15)
+            self.submit(60, 15, revoked=revoked, regret=regret)
             wait_until(harmed_or_idle, within=60, what=what)
             if harmed():
                 return time.time()
@@ -163,6 +173,14 @@ class Trial:
     def wait_until_taken(self, jobs: int) -> None:
         """Wait until IonQ has taken so many jobs in all."""
         wait_until(lambda: self.stats()["jobs_accepted"] >= jobs, within=60, what=f"{jobs} jobs at IonQ")
+
+    def wait_until_queued(self, waiting: int, *, revoked: int) -> None:
+        """Wait until so many jobs wait, and so many that were revoked, with nobody up to finish them."""
+        wait_until(
+            lambda: (self._redis.get("qstore:queued"), self._redis.zcard("qstore:due")) == (str(waiting), revoked),
+            within=60,
+            what=f"{waiting} waiting jobs",
+        )
 
     def fail(self, *faults: Mapping[str, Any]) -> None:
         """Have IonQ commit faults."""
@@ -191,9 +209,10 @@ class Trial:
         bound: float = LEASE + MACHINE,
         fails: str = "",
         refunded: bool = True,
+        unsent: bool = False,
         note: str = "",
     ) -> None:
-        """Wait until all jobs have ended, and hold that each did with its own counts, paid for once.
+        """Wait until all jobs have ended, and hold that each did, once, with its own counts, paid for once.
 
         Args:
             scenario: What the board calls it.
@@ -201,6 +220,7 @@ class Trial:
             bound: Seconds it may take.
             fails: An error with which some jobs have to end, by name; empty where none may fail.
             refunded: Whether those are not paid.
+            unsent: Whether nothing that is wanted by nobody may have been paid; else at most once.
             note: For the board.
         """
         self.wait_until_ended()
@@ -210,20 +230,30 @@ class Trial:
         self.wait_until_idle()
         paid = self._paid()
         doomed = [end for end in ends if end.end == "failed" and fails and fails in end.said]
+        revoked = [end for end in ends if end.end == "revoked"]
+        unwanted = {end.number for end in revoked} - {end.number for end in ends if end.end != "revoked"}
+        asked = sum(order.distinct for order in orders) - (refunded and len({end.number for end in doomed}))
+        needed = asked - len(unwanted)
+        said = "revoked" if revoked else ""
         score = Score(
             scenario,
             jobs=len(ends),
-            asked=sum(order.distinct for order in orders) - (refunded and len({end.number for end in doomed})),
+            asked=needed if unsent else min(max(needed, len(paid)), asked),
             paid=len(paid),
             duplicates=len(paid) - len(set(paid)),
             lost=sum(end.end == "lost" for end in ends),
             failed=sum(end.end == "failed" for end in ends) - len(doomed),
-            wrong=sum(end.end == "wrong" for end in ends),
+            wrong=sum(end.end == "wrong" for end in ends) + self._taken_back(ends),
             recovery=None if since is None else max(0.0, max(end.at for end in ends) - since),
-            note=", ".join(filter(None, [f"{len(doomed)} {fails}" if fails else "", note])),
+            note=", ".join(
+                filter(None, [*(f"{len(some)} {why}" for some, why in ((doomed, fails), (revoked, said)) if why), note])
+            ),
         )
         self.board.add(score)
-        assert score.passed, (score, [end for end in ends if end.end != "ok" and end not in doomed][:5])
+        assert score.passed, (
+            score,
+            [end for end in ends if end.end not in {"ok", "revoked"} and end not in doomed][:5],
+        )
         assert doomed or not fails, score
         assert score.recovery is None or score.recovery <= bound, score
 
@@ -241,6 +271,16 @@ class Trial:
 
     def _left(self) -> list[str]:
         return [str(key) for name in _TRANSIENT for key in self._redis.scan_iter(f"qstore:{name}", count=1000)]
+
+    def _taken_back(self, ends: Sequence[End]) -> int:
+        """How many jobs do not say any more how they ended."""
+        states = {"ok": "SUCCESS", "revoked": "REVOKED", "failed": "FAILURE"}
+        told = [(end, states[end.end]) for end in ends if end.end in states]
+        entries = self._redis.mget([f"celery-task-meta-{end.job_id}" for end, _ in told])
+        return sum(
+            entry is None or json.loads(entry)["status"] != state
+            for entry, (_, state) in zip(entries, told, strict=True)
+        )
 
     def _paid(self) -> list[str]:
         """Digests of the circuits IonQ ran, or will, for jobs taken since the last score."""

@@ -57,9 +57,10 @@ class Ends(Entries):
         super().__init__(app, cast("Any", None), cast("Any", None))
         self.told: list[Finish] = []
 
-    def finish(self, ends: Sequence[Finish], hits: Sequence[str] = ()) -> None:
+    def finish(self, ends: Sequence[Finish], hits: Sequence[str] = ()) -> list[bool]:
         assert not hits
         self.told += ends
+        return [False] * len(ends)
 
 
 class Canceled(Cancellations):

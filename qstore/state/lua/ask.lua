@@ -7,7 +7,8 @@
 --      4 entry     string: the job's entry in Celery's result backend
 --      5 job       string: the run the job waits for
 --      6 queued    string: jobs that wait for counts
---      7 arrivals  list: jobs that began to wait and that Flower has not been told of: "waits" or "submitted", and JSON
+--      7 arrivals  list: jobs that began to wait, for Flower to be told of: epoch milliseconds, "waits" or
+--                  "submitted", and the id of each
 --      8 expiring  sorted set: jobs that may expire, by when
 --      9 pending   sorted set: run ids of the group by place, as in include/place.lua
 --     10 groups    sorted set: groups by when a partial batch may leave
@@ -34,13 +35,16 @@
 -- include clock
 -- include place
 
+local waits_for = redis.call('GET', KEYS[5])
+if waits_for and waits_for ~= ARGV[3] then
+  return {'taken'}
+end
 local outcome = redis.call('GET', KEYS[1])
 if outcome then
   return {'hit', outcome}
 end
-local waits_for = redis.call('GET', KEYS[5])
 if waits_for then
-  return {waits_for == ARGV[3] and 'joined' or 'taken'}
+  return {'joined'}
 end
 local running = redis.call('EXISTS', KEYS[2]) == 1
 if ARGV[12] == '' and not running then
@@ -58,24 +62,24 @@ end
 
 local pending, told = KEYS[9], false
 if running then
-  local place, priority
-  pending, place, priority, told = unpack(redis.call('HMGET', KEYS[2], 'pending', 'place', 'priority', 'told'))
-  if tonumber(ARGV[11]) < tonumber(priority) then
+  local place, batch
+  pending, place, batch = unpack(redis.call('HMGET', KEYS[2], 'pending', 'place', 'batch'))
+  told = batch and redis.call('HGET', batch, 'told')
+  local sooner = promoted(place, ARGV[11])
+  if sooner then
     -- whoever is in a hurry takes the others along
-    place = string.format('%.0f', promoted(place, priority, ARGV[11]))
-    redis.call('HSET', KEYS[2], 'place', place, 'priority', ARGV[11])
-    redis.call('ZADD', pending, 'XX', place, ARGV[3])
+    redis.call('HSET', KEYS[2], 'place', sooner)
+    redis.call('ZADD', pending, 'XX', sooner, ARGV[3])
   end
 else
-  local place = string.format('%.0f', place_of(ARGV[11]))
-  redis.call('HSET', KEYS[2], 'head', ARGV[12], 'wire', ARGV[13],
-    'pending', pending, 'place', place, 'priority', ARGV[11])
+  local place = place_of(ARGV[11])
+  redis.call('HSET', KEYS[2], 'head', ARGV[12], 'wire', ARGV[13], 'pending', pending, 'place', place)
   redis.call('ZADD', pending, place, ARGV[3])
   redis.call('ZADD', KEYS[10], 'NX', instant(now + ARGV[16]), ARGV[14])
 end
-redis.call('RPUSH', KEYS[7], (told and 'submitted ' or 'waits ') .. ARGV[1])
-redis.call('LTRIM', KEYS[7], -ARGV[8], -1)
-redis.call('EXPIRE', KEYS[7], 3600)
+if redis.call('RPUSH', KEYS[7], instant(now) .. (told and ' submitted ' or ' waits ') .. ARGV[2]) > tonumber(ARGV[8]) then
+  redis.call('LPOP', KEYS[7])
+end
 if ARGV[7] ~= '0' then
   local says = told
   if not told then

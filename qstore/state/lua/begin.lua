@@ -41,7 +41,7 @@ for i, run_id in ipairs(run_ids) do
   if redis.call('EXISTS', jobs) == 0 then
     redis.call('DEL', run)
   elseif wanted(jobs) then
-    redis.call('HSET', run, 'batch', ARGV[1])
+    redis.call('HSET', run, 'batch', KEYS[1])
     left[#left + 1] = run_id
     runs[#runs + 1] = redis.call('HMGET', run, 'head', 'wire', 'attempts')
   else
@@ -58,5 +58,5 @@ if #left == 0 then
 end
 local lease = instant(now + ARGV[3])
 redis.call('ZADD', KEYS[2], lease, ARGV[1])
-redis.call('HSET', KEYS[1], 'begun', 1, 'runs', cjson.encode(left))
+redis.call('HSET', KEYS[1], 'begun', 1, 'runs', cjson.encode(left), 'wanted', #left)
 return {lease, left, runs}

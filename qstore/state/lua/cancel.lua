@@ -11,17 +11,18 @@
 --      9 record    hash: the settled record to make
 --     10 due       sorted set: batch records by when somebody must look
 --     11 batch     hash: the batch the run is in, where it is in one
---      then the list of jobs of every run of that batch
 -- ARGV 1 job id
 --      2 run id
 --      3 mark        what the job's JSON begins with
 --      4 reason      revoked, or expired: then what may be on its way to IonQ stays
---      5 batch id    where the caller saw the run; empty for none
+--      5 batch       the record in which the caller saw the run, KEYS 11; empty for none
 --      6 entry       what it says from now on
 --      7 entry expiry  seconds
 --      8 record id
 --      9 group       canonical JSON
 --     10 outcome     JSON of the error the job ends with
+--     11 batch id
+--     12 member      the group in KEYS 5; empty where that has another name, and whoever is named it finds it empty
 -- Returns 'gone' where the job does not wait, 'moved' where its run is not where the caller saw it, 'late' where it
 -- cannot expire any more, else 'left'.
 --
@@ -47,6 +48,10 @@ for _, each in ipairs(redis.call('LRANGE', KEYS[3], 0, -1)) do
     break
   end
 end
+if not job then
+  -- its run has failed and it is about to be finished; this one is another of the same name
+  return 'gone'
+end
 redis.call('LREM', KEYS[3], 1, job)
 redis.call('DEL', KEYS[1])
 redis.call('ZREM', KEYS[8], ARGV[1])
@@ -66,17 +71,13 @@ if redis.call('EXISTS', KEYS[3]) == 0 then
     if redis.call('ZREM', KEYS[4], ARGV[2]) == 1 then
       redis.call('DEL', KEYS[2])
       if redis.call('EXISTS', KEYS[4]) == 0 then
-        redis.call('ZREM', KEYS[5], ARGV[9])
+        redis.call('ZREM', KEYS[5], ARGV[12])
       end
     end
-  elseif redis.call('HGET', KEYS[11], 'state') == 'submitted' then
-    for i = 12, #KEYS do
-      if redis.call('EXISTS', KEYS[i]) == 1 then
-        return 'left'
-      end
-    end
+  elseif redis.call('HINCRBY', KEYS[11], 'wanted', -1) <= 0 and redis.call('HGET', KEYS[11], 'state') == 'submitted' then
+    -- or nearly so: a run that was asked for again counts no more, so whoever cancels the batch looks for that
     redis.call('HSET', KEYS[11], 'unwanted', 1)
-    redis.call('ZADD', KEYS[10], instant(now), batch)
+    redis.call('ZADD', KEYS[10], instant(now), ARGV[11])
   end
 end
 return 'left'

@@ -1,13 +1,13 @@
 -- Look at a batch record again later.
 --
 -- KEYS 1 batch   2 due   3 slots   as in take.lua
---      then the hash of each run, then the list of jobs of each, where there is something new to tell
+--      then the list of jobs of each run, where there is something to tell
 -- ARGV 1 batch id
 --      2 lease   the due time the caller holds
 --      3 pause   milliseconds
 --      4 slot    milliseconds from then until the slot is free again, should everybody be dead
---      5 told    what the entries of its jobs say from now on, all but the id; empty where that is nothing new
--- Returns {1, jobs of each run}, none where there is nothing new to tell; or {0} where the record is no longer the
+--      5 told    what the entries of its jobs say from now on, all but the id; empty where there is nothing to tell
+-- Returns {1, jobs of each run}, none where there is nothing to tell; or {0} where the record is no longer the
 -- caller's.
 --
 -- include clock
@@ -21,10 +21,8 @@ redis.call('ZADD', KEYS[3], instant(now + ARGV[3] + ARGV[4]), ARGV[1])
 local waiting = {}
 if ARGV[5] ~= '' then
   redis.call('HSET', KEYS[1], 'told', ARGV[5])
-  local count = (#KEYS - 3) / 2
-  for i = 1, count do
-    redis.call('HSET', KEYS[3 + i], 'told', ARGV[5])
-    waiting[i] = redis.call('LRANGE', KEYS[3 + count + i], 0, -1)
+  for i = 4, #KEYS do
+    waiting[i - 3] = redis.call('LRANGE', KEYS[i], 0, -1)
   end
 end
 return {1, waiting}

@@ -17,6 +17,7 @@ if redis.call('ZSCORE', KEYS[2], ARGV[1]) ~= ARGV[2] then
   return {}
 end
 local waiting, outcomes, jobs_ended = {}, {}, 0
+local expiring = redis.call('EXISTS', KEYS[5]) == 1
 for i = 1, (#KEYS - 5) / 3 do
   local key, arg = 3 * i + 3, 2 * i + 1
   local jobs = redis.call('LRANGE', KEYS[key + 2], 0, -1)
@@ -24,7 +25,9 @@ for i = 1, (#KEYS - 5) / 3 do
     redis.call('SET', KEYS[key], ARGV[arg], 'PX', ARGV[arg + 1])
   end
   redis.call('DEL', KEYS[key + 1], KEYS[key + 2])
-  unexpiring(KEYS[5], jobs)
+  if expiring then
+    unexpiring(KEYS[5], jobs)
+  end
   waiting[i] = jobs
   outcomes[i] = ARGV[arg]
   jobs_ended = jobs_ended + #jobs

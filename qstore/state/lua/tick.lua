@@ -7,6 +7,7 @@
 -- ARGV 1 limit    records at most
 --      2 lease    milliseconds until a claimed record is another replica's
 --      3 jobs     to tell Flower of, and to expire, at most
+--      4 age      milliseconds a job waits before Flower is told of it: most have ended by then
 -- Returns {lease, batch ids, groups, hits, arrivals, expired, pause}: lease is the new due time of the claimed records
 -- as text, expired are ids of jobs, pause is the milliseconds until the next group falls due, -1 for none.
 --
@@ -21,6 +22,18 @@ local groups = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, ARG
 local next_group = redis.call('ZRANGEBYSCORE', KEYS[2], '(' .. now, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)[2]
 local pause = next_group and next_group - now or -1
 local hits = redis.call('LPOP', KEYS[3], ARGV[3]) or {}
-local arrivals = redis.call('LPOP', KEYS[4], ARGV[3]) or {}
+local arrivals = {}
+local function waits_long(arrival)
+  return arrival and tonumber(arrival:match('^%d+')) + ARGV[4] <= now
+end
+if waits_long(redis.call('LINDEX', KEYS[4], 0)) then
+  for i, arrival in ipairs(redis.call('LRANGE', KEYS[4], 0, ARGV[3] - 1)) do
+    if not waits_long(arrival) then
+      break
+    end
+    arrivals[i] = arrival
+  end
+  redis.call('LTRIM', KEYS[4], #arrivals, -1)
+end
 local expired = redis.call('ZRANGEBYSCORE', KEYS[5], '-inf', now, 'LIMIT', 0, ARGV[3])
 return {lease, batch_ids, groups, hits, arrivals, expired, pause}

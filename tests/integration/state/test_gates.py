@@ -92,7 +92,7 @@ def test_behind_an_open_breaker_runs_wait_in_their_group_and_leave_when_it_close
     wait_until(lambda: GROUP in state.ledger.tick(25).groups)
     probe = state.take()
     assert state.batches.take(GROUP).batch is None  # one probe
-    assert state.ledger.submitted(probe, "remote", pause=60, told=TOLD) is not None
+    assert state.ledger.submitted(probe, "remote", pause=60, told=TOLD)
     assert breaker.state() == "closed"
     assert state.take().run_ids
 
@@ -180,10 +180,10 @@ def test_that_ionq_took_a_batch_stands_even_from_a_replica_that_slept(house: Cal
     submit(state, 3)
     sleeper = state.take()
     (claimed,) = state.claim_due()  # another replica looks it up, and has not found it yet
-    assert state.ledger.submitted(sleeper, "remote", pause=0, told=TOLD) is not None
+    assert state.ledger.submitted(sleeper, "remote", pause=0, told=TOLD)
     assert state.batches.put_back(claimed, 0, blame=True) == "lost"
-    assert state.ledger.submitted(claimed, "remote", pause=0, told=TOLD) is not None  # found after all: the same job
-    assert state.ledger.submitted(claimed, "another", pause=0, told=TOLD) is None
+    assert state.ledger.submitted(claimed, "remote", pause=0, told=TOLD)  # found after all: the same job
+    assert not state.ledger.submitted(claimed, "another", pause=0, told=TOLD)
     assert state.claim_due()[0].remote_id == "remote"
 
 
@@ -193,7 +193,7 @@ def test_a_batch_that_went_back_cannot_be_submitted_any_more(house: Callable[...
     sleeper = state.take()
     (claimed,) = state.claim_due()
     assert state.batches.put_back(claimed, 0, blame=True) == "returned"
-    assert state.ledger.submitted(sleeper, "remote", pause=0, told=TOLD) is None
+    assert not state.ledger.submitted(sleeper, "remote", pause=0, told=TOLD)
 
 
 def test_whether_a_request_may_be_on_its_way_is_remembered(house: Callable[..., House]) -> None:

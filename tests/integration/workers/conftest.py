@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,16 @@ class StandIn(Process):
     def stats(self) -> dict[str, Any]:
         stats: dict[str, Any] = httpx.get(f"http://127.0.0.1:{self.port}/sandbox/stats", trust_env=False).json()
         return stats
+
+    @contextmanager
+    def committing(self, *faults: dict[str, Any]) -> Iterator[None]:
+        """What goes wrong meanwhile."""
+        address = f"http://127.0.0.1:{self.port}/sandbox/faults"
+        httpx.post(address, json=list(faults), trust_env=False).raise_for_status()
+        try:
+            yield
+        finally:
+            httpx.delete(address, trust_env=False).raise_for_status()
 
     def ready(self) -> bool:
         try:

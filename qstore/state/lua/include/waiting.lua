@@ -9,10 +9,8 @@ end
 
 -- These jobs cannot expire any more.
 local function unexpiring(expiring, jobs)
-  if #jobs > 0 and redis.call('EXISTS', expiring) == 1 then
-    for _, job in ipairs(jobs) do
-      redis.call('ZREM', expiring, cjson.decode(job).job_id)
-    end
+  for _, job in ipairs(jobs) do
+    redis.call('ZREM', expiring, cjson.decode(job).job_id)
   end
 end
 
@@ -25,7 +23,7 @@ local function returned(pending, runs, jobs, run_ids)
     else
       redis.call('ZADD', pending, redis.call('HGET', runs[i], 'place'), run_id)
       redis.call('HSET', runs[i], 'pending', pending)
-      redis.call('HDEL', runs[i], 'batch', 'told')
+      redis.call('HDEL', runs[i], 'batch')
       count = count + 1
     end
   end
