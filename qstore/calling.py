@@ -5,6 +5,7 @@ Every option of Celery is taken; those that only tell how a message is sent mean
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -63,6 +64,15 @@ def portable(value: Any) -> Any:
 def is_carried(options: Mapping[str, Any]) -> bool:
     """Whether a call has to travel as a message: something waits on it, it has to wait, or it names its way."""
     return any(options.get(name) for name in _CARRIED)
+
+
+def is_revoked(job_id: str) -> bool:
+    """Whether this process is a worker that was told to drop the job, as one may be before its turn in a chain.
+
+    It has to travel then, as Celery drops messages.
+    """
+    state = sys.modules.get("celery.worker.state")  # only workers have it
+    return state is not None and job_id in state.revoked
 
 
 def is_of_canvas(options: Mapping[str, Any]) -> bool:

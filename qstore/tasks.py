@@ -23,7 +23,16 @@ from redis.exceptions import RedisError
 
 from qstore.answer import from_answer, to_answer
 from qstore.app import app, settings
-from qstore.calling import delivered, inherited, is_carried, is_of_canvas, portable, read_caller, split_arguments
+from qstore.calling import (
+    delivered,
+    inherited,
+    is_carried,
+    is_of_canvas,
+    is_revoked,
+    portable,
+    read_caller,
+    split_arguments,
+)
 from qstore.door import door
 from qstore.errors import (
     InvalidJobError,
@@ -143,7 +152,7 @@ class SubmitCircuit(Task):  # type: ignore[misc]  # Celery has no types
         """Queue a job, or hand it to Celery."""
         full = inherited(self, options)
         caller = read_caller(job_id, full)
-        if is_carried(options):
+        if is_carried(options) or is_revoked(job_id):
             return self._send(caller, args, kwargs, full)
         submitted = _submit(caller, args, kwargs)
         result = self.AsyncResult(job_id) if caller.ignore_result else promise(submitted)

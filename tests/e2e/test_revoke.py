@@ -257,7 +257,6 @@ def test_a_chain_ends_at_its_revoked_link_as_at_a_plain_task(
     assert bought()["circuits_accepted"] == 1
 
 
-@pytest.mark.xfail(reason="the last link of a chain is not sent as a message, where Celery would drop it")
 def test_a_later_link_of_a_chain_is_revoked_before_its_turn(slow: Callable[[float], None], bought: Bought) -> None:
     slow(0.5)
     second = chain(submit_circuit.s(bell(1.1), shots=111), submit_circuit.si(bell(1.11), shots=111))()
