@@ -89,7 +89,7 @@ def inherited(task: Task, options: Mapping[str, Any]) -> dict[str, Any]:
     """
     full = {"ignore_result": task.ignore_result, **options}
     conf, parent = task.app.conf, task.app.current_worker_task
-    priorities = [full.get("priority"), task.priority]  # the latter is `task_default_priority`, where it has none
+    priorities = [full.get("priority"), task.priority, conf.task_default_priority]
     if parent is not None:
         request = parent.request
         full["root_id"] = full.get("root_id") or request.root_id or request.id

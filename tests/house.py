@@ -64,6 +64,7 @@ class House:
             connection, keys, self.slots, self.breakers, lease=lease, result_ttl=60.0, news_after=news_after
         )
         self.ended: defaultdict[str, list[str]] = defaultdict(list)  # how jobs were finished: counts, or why not
+        self.known: dict[str, bool] = {}  # whether Flower was told of them before
 
     def entry(self, job_id: str) -> Entry:
         return Entry(f"{self.keys.prefix}entry:{job_id}", '{"position": ', ', "task_id": ', f'"{job_id}"}}', 60)
@@ -128,7 +129,8 @@ class House:
             self.ended[job_id].append(end)
         keys = [key for job_id, _ in ends for key in (self.keys.job(job_id), self.entry(job_id).key)]
         says = [text for end in ends for text in end]
-        self.connection.call("finish", [self.keys.hits, self.keys.announced, *keys], [60, 1, 0, *says])
+        known = self.connection.call("finish", [self.keys.hits, self.keys.announced, *keys], [60, 1, 0, *says])
+        self.known |= {job_id: bool(each) for (job_id, _), each in zip(ends, known, strict=True)}
         self.ledger.finished(batch)
 
     def wind_up(self) -> None:

@@ -122,7 +122,7 @@ def test_a_priority_is_inherited_where_celery_is_told_so(
     monkeypatch.setitem(app.conf, "task_inherit_parent_priority", value=True)
     assert inherited(submit_circuit, {})["priority"] == 7
     assert inherited(submit_circuit, {"priority": 0})["priority"] == 0
-    monkeypatch.setattr(type(submit_circuit), "priority", 4)  # where Celery puts `task_default_priority`
+    monkeypatch.setitem(app.conf, "task_default_priority", 4)
     assert inherited(submit_circuit, {})["priority"] == 4
 
 

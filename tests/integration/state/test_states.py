@@ -203,6 +203,27 @@ def test_those_who_join_at_ionq_are_told_of_as_such(house: House) -> None:
     assert [job.job_id for job in tick.latecomers] == ["joined"]
 
 
+def test_who_was_told_of_while_it_waited_is_known_at_its_end_and_nobody_else(house: House) -> None:
+    submit(house, "r0", "r1", "r2")
+    assert len(house.ledger.tick(25).arrivals) == 3
+    house.submit("r1", "joined")
+    batch = begin(house)
+    house.cancellations.cancel(["jr0"])
+    house.ledger.settle(batch, [(OUTCOME, True)] * 3)
+    house.finish(batch)
+    assert len(house.ledger.tick(25).arrivals) == 0  # it is over already
+    house.wind_up()
+    assert house.known == {"jr0": True, "jr1": True, "jr2": True, "joined": False}
+
+
+def test_of_jobs_that_do_not_wait_for_long_nobody_is_told(connection: Connection, keys: Keys) -> None:
+    house = House(connection, keys, news_after=60.0)
+    submit(house, "r0", "r1", "r2")
+    assert house.ledger.tick(25).arrivals == ()
+    house.wind_up()
+    assert set(house.known.values()) == {False}
+
+
 def test_nothing_new_is_told_to_nobody(house: House) -> None:
     submit(house, "r0", "r1", "r2")
     house.ledger.submitted(begin(house), "remote", 0, TOLD)
