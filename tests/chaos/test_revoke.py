@@ -11,8 +11,7 @@ from chaos.scoreboard import Scoreboard
 from chaos.trial import Trial, is_dead
 from workers.failpoint import POINTS
 
-_SHORT = {"dispatch.begun"}
-"""Where a revoke comes too late to be seen and too early to be told of: the last look is over, and nothing is sent."""
+pytestmark = pytest.mark.full
 
 
 @pytest.fixture(scope="module")
@@ -22,9 +21,7 @@ def trial(tmp_path_factory: pytest.TempPathFactory, scoreboard: Scoreboard) -> I
         yield running
 
 
-@pytest.mark.parametrize(
-    "point", [pytest.param(point, marks=() if point in _SHORT else pytest.mark.full) for point in POINTS]
-)
+@pytest.mark.parametrize("point", POINTS)
 def test_whoever_dies_while_jobs_are_revoked_each_ends_once(trial: Trial, point: str) -> None:
     doomed = trial.arm(f"{point}=kill")
     died = trial.submit_until(lambda: is_dead(doomed), f"death at {point}", revoked=25, regret=1.0)
@@ -32,7 +29,6 @@ def test_whoever_dies_while_jobs_are_revoked_each_ends_once(trial: Trial, point:
     trial.score(f"revoked, killed at {point}", since=died)
 
 
-@pytest.mark.full
 def test_what_is_revoked_while_nobody_is_up_is_never_paid(trial: Trial) -> None:
     trial.sandbox.kill_worker()
     trial.submit(60, 15, revoked=25)
@@ -41,7 +37,6 @@ def test_what_is_revoked_while_nobody_is_up_is_never_paid(trial: Trial) -> None:
     trial.score("revoked while nobody is up", since=time.time(), unsent=True)
 
 
-@pytest.mark.full
 def test_what_is_wanted_by_nobody_when_all_replicas_have_died_is_canceled_by_the_next(trial: Trial) -> None:
     before = trial.stats()
     trial.fail({"kind": "slow", "latency": 600.0})
