@@ -86,7 +86,7 @@ async def submit_circuits(
         Exception: What `submit_circuits` raises, and what `submit` does.
     """
     async with asyncio.timeout(timeout):
-        jobs = await _in_thread(bulk.submit_circuits, circuits, **options)
+        jobs = await _in_thread(bulk.submit_circuits, circuits, **{"progress": False, **options})
         results: list[Any] = await get(jobs, return_exceptions=return_exceptions)
         return results
 
