@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -19,15 +19,6 @@ from qstore.state.connection import Connection
 from qstore.state.keys import Keys
 
 FAILED = '{"error": "JobFailedError", "args": ["no"]}'
-
-
-@pytest.fixture
-def house(connection: Connection, keys: Keys) -> Iterator[House]:
-    """Whatever is in it at the end is brought to its end; what is left then fails the test."""
-    made = House(connection, keys)
-    yield made
-    made.wind_up()
-    assert {job_id: ends for job_id, ends in made.ended.items() if len(ends) != 1} == {}
 
 
 def cancel(house: House, *job_ids: str) -> list[bool]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,19 +10,8 @@ import pytest
 from conditions import wait_until
 from house import GROUP, OUTCOME, TOLD, House
 from qstore.job import Batch
-from qstore.state.connection import Connection
-from qstore.state.keys import Keys
 
 PAST, FUTURE = 1.0, 4e9  # epoch seconds
-
-
-@pytest.fixture
-def house(connection: Connection, keys: Keys) -> Iterator[House]:
-    """Whatever is in it at the end is brought to its end; what is left then fails the test."""
-    made = House(connection, keys)
-    yield made
-    made.wind_up()
-    assert {job_id: ends for job_id, ends in made.ended.items() if len(ends) != 1} == {}
 
 
 def expire(house: House) -> tuple[str, ...]:

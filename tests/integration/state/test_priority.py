@@ -3,22 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
-
-import pytest
 
 from house import GROUP, House
 from qstore.job import Batch, Group
 from qstore.state.connection import Connection
 from qstore.state.keys import Keys
-
-
-@pytest.fixture
-def house(connection: Connection, keys: Keys) -> Iterator[House]:
-    """Whatever is in it at the end is brought to its end; what is left then fails the test."""
-    made = House(connection, keys)
-    yield made
-    made.wind_up()
 
 
 def take(house: House, group: Group = GROUP) -> tuple[Batch, str]:
