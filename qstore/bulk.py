@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence, Sized
 from typing import Any
 
+from celery import states
 from celery.result import AsyncResult, ResultSet
 from celery.utils import uuid
 from qiskit import QuantumCircuit
@@ -23,7 +24,7 @@ from qstore.job import Options
 from qstore.options import parse_options
 from qstore.progress import Progress, shown
 from qstore.submission import Caller, Prepared, Submitted
-from qstore.tasks import promise, ring_for, submit_circuit
+from qstore.tasks import ended, promise, ring_for
 
 _MOST = 500  # circuits in a chunk: some 1 MB of small ones
 _AGE = 0.05  # seconds after which a chunk leaves, full or not
@@ -157,7 +158,7 @@ class _Call:
                 self.counts["cached" if end.result else "joined" if end.joined else "queued"] += 1
             else:
                 error = type(end)(f"Circuit {number}: {end}")
-                results.append(_failed(job_id, error))
+                results.append(ended(job_id, states.FAILURE, error))
                 self.counts["failed"] += 1
                 if not isinstance(error, StoreUnavailableError):
                     failures.append(Finish(job_id, error))
@@ -175,19 +176,6 @@ class _Call:
             self._sent.clear()
             raise error
         self._gone = StoreUnavailableError(f"{_NOT_SENT} {error}")
-
-
-def _failed(job_id: str, error: QstoreError) -> AsyncResult:
-    """The handle of a job that failed at the door; it knows so without a trip."""
-    result = submit_circuit.AsyncResult(job_id)
-    result._cache = {  # noqa: SLF001 - Celery's own place for an answer that is known
-        "status": "FAILURE",
-        "result": error,
-        "traceback": None,
-        "children": [],
-        "task_id": job_id,
-    }
-    return result
 
 
 class _WhenAsked(barrier):  # type: ignore[misc]  # vine has no types

@@ -186,9 +186,8 @@ class Entries:
 
     def _head(self, state: str, info: Any, **more: Any) -> str:
         """An entry of any job in that state, up to the job's id, which is the last it says."""
-        meta = {**self._meta(state), "result": info, **more}
-        meta.pop("task_id", None)
-        return self._encode({**meta, "task_id": _ANY}).removesuffix(self._tail(_ANY))
+        meta = {**self._meta(state), "result": info, **more, "task_id": _ANY}
+        return self._encode(meta).removesuffix(self._tail(_ANY))
 
     def _tail(self, job_id: str) -> str:
         return json.dumps(job_id) + "}"

@@ -281,15 +281,27 @@ def _of_workers() -> Iterator[None]:
 
 def promise(submitted: Submitted) -> AsyncResult:
     """The caller's handle; what the cache knew is in it already, without a trip."""
-    result = submit_circuit.AsyncResult(submitted.job_id)
-    if submitted.result is not None:
-        result._cache = {  # noqa: SLF001 - Celery's own place for an answer that is known
-            "status": "SUCCESS",
-            "result": submitted.result,
-            "traceback": None,
-            "children": [],
-            "task_id": submitted.job_id,
-        }
+    if submitted.result is None:
+        return submit_circuit.AsyncResult(submitted.job_id)
+    return ended(submitted.job_id, states.SUCCESS, submitted.result)
+
+
+def ended(job_id: str, state: str, value: Any) -> AsyncResult:
+    """The handle of a job whose end is known here: it asks nobody.
+
+    Args:
+        job_id: The job.
+        state: Celery's.
+        value: The result, or the exception.
+    """
+    result = submit_circuit.AsyncResult(job_id)
+    result._cache = {  # noqa: SLF001 - Celery's own place for an answer that is known
+        "status": state,
+        "result": value,
+        "traceback": None,
+        "children": [],
+        "task_id": job_id,
+    }
     return result
 
 
