@@ -58,7 +58,7 @@ class Retry:
         # full jitter, so that replicas that failed together do not come back together; a throttled request needs none
         # here: its breaker holds everybody back already
         pause = random.uniform(0, self._backoff * 2**attempts) if blame else 0.0  # noqa: S311 - no secret
-        jobs = [job for waiting in self._batches.waiting(batch) for job in waiting]
+        jobs = self._batches.waiting(batch)
         tellings = self._entries.tellings(jobs, self._entries.retrying(error, attempts + 1))
         match self._batches.put_back(batch, pause, blame=blame, tellings=tellings):
             case "returned":
@@ -75,6 +75,5 @@ class Retry:
         Raises:
             StoreUnavailableError: Redis does not answer.
         """
-        jobs = [job for waiting in self._batches.waiting(batch) for job in waiting]
-        tellings = self._entries.tellings(jobs, self._entries.requeued)
+        tellings = self._entries.tellings(self._batches.waiting(batch), self._entries.requeued)
         self._batches.put_back(batch, 0.0, blame=False, tellings=tellings)

@@ -140,14 +140,8 @@ class Batches:
         begun = self._connection.call(
             "begin",
             [
-                *(
-                    keys.batch(batch.batch_id),
-                    keys.due,
-                    self._slots.key,
-                    keys.pending(group),
-                    keys.groups,
-                    keys.expiring,
-                ),
+                *(keys.batch(batch.batch_id), keys.due, self._slots.key),
+                *(keys.pending(group), keys.groups, keys.expiring),
                 *self._runs(batch),
                 *self._jobs(batch),
             ],
@@ -173,17 +167,17 @@ class Batches:
         runs = self._connection.call("load", [self._slots.key, *self._runs(batch)], [batch.batch_id if ended else ""])
         return [Loaded(Run.from_fields(head, b""), int(attempts or 0)) for head, attempts in runs]
 
-    def waiting(self, batch: Batch) -> list[list[Job]]:
-        """For each run of a batch who waits for it, the one that caused it first.
+    def waiting(self, batch: Batch) -> list[Job]:
+        """Who waits for its runs, in their order; of each run the one that caused it first.
 
         Raises:
             StoreUnavailableError: Redis does not answer.
         """
         pipe = self._connection.pipeline()
-        for run_id in batch.run_ids:
-            pipe.lrange(self._keys.jobs(run_id), 0, -1)
+        for key in self._jobs(batch):
+            pipe.lrange(key, 0, -1)
         with translated():
-            return [[Job.from_json(job) for job in jobs] for jobs in pipe.execute()]
+            return [Job.from_json(job) for jobs in pipe.execute() for job in jobs]
 
     def deserted(self, batch: Batch) -> bool:
         """Whether nobody waits for any of its runs.
