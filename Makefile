@@ -3,6 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+PROCESSES ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo sandbox test chaos check format bench clean
@@ -25,8 +26,9 @@ demo: $(STAMP) ## run the main job on embedded real servers (KEEP=1 leaves them 
 sandbox: $(STAMP) ## embedded Redis, PostgreSQL, IonQ stand-in, workers and Flower, in the foreground
 	@$(BIN)/qstore sandbox
 
-test: $(STAMP) ## run the tests
-	@$(BIN)/python -m pytest
+# Whole files, for what they share is a module's; in their order, for those that wait come first and fill up last.
+test: $(STAMP) ## run the tests, in three processes at once
+	@$(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder
 
 chaos: $(STAMP) ## kill, freeze and fail everything in turn, 12 minutes: nothing lost, nothing paid twice
 	@$(BIN)/python -m pytest tests/chaos --chaos=full --quiet
@@ -41,7 +43,8 @@ format: $(STAMP) ## format the code
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: $(STAMP) ## jobs per second beside plain Celery tasks, of one replica and of more
+bench: $(STAMP) ## compiling beside plain Qiskit, jobs per second beside plain Celery tasks, of one replica and of more
+	@$(BIN)/python benchmarks/compile.py
 	@$(BIN)/python benchmarks/throughput.py
 	@$(BIN)/python benchmarks/scaling.py
 

@@ -46,6 +46,20 @@ def timed(begin: Callable[[], Sequence[Any]], on_ended: Callable[[int], object] 
     gc.freeze()  # what was built before is nothing the queue should pay for
     began = time.perf_counter()
     results = begin()
+    wait(results, on_ended)
+    return len(results) / (time.perf_counter() - began)
+
+
+def wait(results: Sequence[Any], on_ended: Callable[[int], object] = lambda _: None) -> None:
+    """Do nothing until every result is in the result backend, and no longer than that.
+
+    Args:
+        results: Of jobs, at least one.
+        on_ended: Is told of each so many jobs that have ended.
+
+    Raises:
+        RuntimeError: A job failed.
+    """
     backend = results[0].backend
     waiting = [backend.get_key_for_task(result.id) for result in results]
     while waiting:
@@ -58,4 +72,3 @@ def timed(begin: Callable[[], Sequence[Any]], on_ended: Callable[[int], object] 
             on_ended(len(entries))
         else:
             time.sleep(_PAUSE)
-    return len(results) / (time.perf_counter() - began)

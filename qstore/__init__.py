@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from qstore import aio
     from qstore.bulk import submit_circuits
     from qstore.cancellation import cancel
+    from qstore.circuits.canonical import fingerprint
     from qstore.completion import as_completed, wait
     from qstore.job_status import Status, status
     from qstore.result import Result
@@ -24,6 +25,7 @@ __all__ = [
     "aio",
     "as_completed",
     "cancel",
+    "fingerprint",
     "status",
     "submit_circuit",
     "submit_circuits",
@@ -35,6 +37,7 @@ _HOMES = {
     "Status": "qstore.job_status",
     "as_completed": "qstore.completion",
     "cancel": "qstore.cancellation",
+    "fingerprint": "qstore.circuits.canonical",
     "status": "qstore.job_status",
     "submit_circuit": "qstore.tasks",
     "submit_circuits": "qstore.bulk",

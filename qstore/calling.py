@@ -20,7 +20,7 @@ from qiskit import QuantumCircuit
 
 from qstore.circuits.codec import encode
 from qstore.errors import InvalidJobError, InvalidOptionError
-from qstore.submission import Caller
+from qstore.preparation import Caller
 
 LAST = 9
 """The priority that goes last, as Celery has it on Redis; 0 goes first."""

@@ -11,6 +11,7 @@ import shlex
 import signal
 import time
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
@@ -23,14 +24,11 @@ from qstore.errors import QstoreError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from rich.table import Table
-
     from qstore.sandbox.process import Process
     from qstore.sandbox.sandbox import Sandbox
 
 _PORT = click.IntRange(0, 65535)
 _WATCH = 0.5  # seconds between two looks at the sandbox's processes
-_OUTCOMES = 16  # most outcomes a histogram shows
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -223,6 +221,7 @@ def submit(file: TextIO, shots: int, backend: str, noise_model: str | None, as_j
     from rich.console import Console  # noqa: PLC0415 - as above
 
     from qstore import submit_circuit  # noqa: PLC0415 - as above
+    from qstore.tables import histogram  # noqa: PLC0415 - as above
 
     with _one_line_errors():
         name = None if file.name == "<stdin>" else Path(file.name).stem
@@ -234,7 +233,7 @@ def submit(file: TextIO, shots: int, backend: str, noise_model: str | None, as_j
     if as_json:
         click.echo(json.dumps(result, indent=2))
     else:
-        Console(highlight=False).print(_histogram(result))
+        Console(highlight=False).print(histogram(result))
 
 
 @main.command()
@@ -273,6 +272,23 @@ def cancel(jobs: tuple[str, ...]) -> None:
         raise click.exceptions.Exit(1)
 
 
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+def cache(as_json: bool) -> None:
+    """Say what is stored for later askers, results and compiled circuits, and what that was good for."""
+    from rich.console import Console  # noqa: PLC0415 - see the module's docstring
+
+    with _one_line_errors():
+        from qstore.door import door  # noqa: PLC0415 - as above
+        from qstore.tables import tally  # noqa: PLC0415 - as above
+
+        tallied = door().tally.read()
+    if as_json:
+        click.echo(json.dumps(asdict(tallied), indent=2))
+    else:
+        Console(highlight=False).print(tally(tallied))
+
+
 @contextmanager
 def _one_line_errors() -> Iterator[None]:
     """Whatever Redis, Celery or qstore raises becomes one clear line."""
@@ -284,25 +300,6 @@ def _one_line_errors() -> Iterator[None]:
     except (QstoreError, CeleryError, RedisError) as error:
         message = " ".join(str(error).split())
         raise click.ClickException(message or type(error).__name__) from error
-
-
-def _histogram(result: Mapping[str, Any]) -> Table:
-    from rich.bar import Bar  # noqa: PLC0415 - see the module's docstring
-    from rich.table import Table  # noqa: PLC0415 - as above
-
-    counts: dict[str, int] = result["counts"]
-    ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    table = Table(
-        box=None,
-        show_header=False,
-        title=f"{result['shots']} shots on {result['backend']}, {result['source']}",
-        title_justify="left",
-        caption=f"and {len(ranked) - _OUTCOMES} rarer outcomes" if len(ranked) > _OUTCOMES else None,
-        caption_justify="left",
-    )
-    for outcome, count in ranked[:_OUTCOMES]:
-        table.add_row(outcome, str(count), Bar(ranked[0][1], 0, count, width=40))
-    return table
 
 
 if __name__ == "__main__":

@@ -7,12 +7,16 @@ from functools import cache
 
 from qstore.app import app, settings
 from qstore.circuits.compiler import Compiler
+from qstore.circuits.recognition import Recognition
 from qstore.entries import Entries
+from qstore.preparation import Preparation
+from qstore.runs import Runs
 from qstore.state.budget import Budget
 from qstore.state.cancellations import Cancellations
 from qstore.state.claims import Claims
 from qstore.state.connection import Connection
 from qstore.state.keys import Keys
+from qstore.state.tally import Tally
 from qstore.submission import Submission
 
 
@@ -21,16 +25,20 @@ class Door:
     """What a producer works with.
 
     Attributes:
+        preparation: Checks jobs.
         submission: The pipeline.
         claims: Result cache and running circuits.
         entries: Celery's result backend.
         cancellations: Ends jobs that still wait.
+        tally: What the caches hold, and what they were good for.
     """
 
+    preparation: Preparation
     submission: Submission
     claims: Claims
     entries: Entries
     cancellations: Cancellations
+    tally: Tally
 
 
 @cache
@@ -39,7 +47,19 @@ def door() -> Door:
     connection = Connection(settings.redis_url, settings.redis_timeout)
     keys = Keys(settings.key_prefix)
     budget = Budget(connection, keys, settings.max_queued_jobs)
-    claims = Claims(connection, keys, budget, settings.batch_size, settings.batch_timeout)
+    claims = Claims(
+        connection,
+        keys,
+        budget,
+        settings.batch_size,
+        settings.batch_timeout,
+        settings.circuit_ttl,
+        settings.circuit_cache_bytes,
+    )
     entries = Entries(app, connection, keys)
-    submission = Submission(claims, Compiler(), entries, settings.batch_size, settings.queue_timeout)
-    return Door(submission, claims, entries, Cancellations(connection, keys, entries.revoked))
+    compiler = Compiler(settings.circuit_cache_size)
+    recognition = Recognition(settings.circuit_cache_size)
+    preparation = Preparation(recognition, compiler, entries, settings.fingerprint_level)
+    submission = Submission(claims, Runs(compiler, settings.batch_size), entries, settings.queue_timeout)
+    cancellations = Cancellations(connection, keys, entries.revoked)
+    return Door(preparation, submission, claims, entries, cancellations, Tally(connection, keys))

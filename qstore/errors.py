@@ -30,6 +30,10 @@ class UnboundParametersError(InvalidCircuitError):
     """The circuit still has free parameters."""
 
 
+class InvalidParameterValuesError(InvalidJobError):
+    """The values for a circuit's free parameters do not fit it."""
+
+
 class NoMeasurementError(InvalidCircuitError):
     """The circuit measures nothing, so it has no counts."""
 

@@ -7,10 +7,22 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 TASK = "qstore.submit_circuit"
 """The name under which Celery knows jobs."""
+
+Reuse = Literal["always", "never", "inflight", "bank"]
+"""What may answer besides an execution of one's own: a stored result or a running one; nothing; a running one; or shots
+that were banked, as far as they go."""
+
+Level = Literal["exact", "commuting", "semantic"]
+"""How far two circuits may differ in their gates and still be taken for the same: see `qstore.circuits.canonical`."""
+
+LEVELS: tuple[Level, ...] = get_args(Level)
+
+DEBIASING_SHOTS = 500
+"""The fewest shots IonQ debiases."""
 
 _COMPACT = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 
@@ -31,7 +43,9 @@ class Options:
         debiasing: IonQ's error mitigation on or off; None leaves IonQ's default.
         optimization_level: Qiskit's, 0 to 3.
         seed: Of the draw of counts, and of a noisy simulation; None draws afresh.
-        reuse: Whether a fresh result or a running execution of the same circuit may answer.
+        reuse: What may answer besides an execution of its own.
+        max_age: Seconds; an older stored result does not answer. None for any that is stored.
+        fingerprint_level: Which circuits count as the same; None takes the default of the service.
         memory: Whether the result lists every shot.
         name: What people call the job; None takes the circuit's own name.
     """
@@ -42,7 +56,9 @@ class Options:
     debiasing: bool | None = None
     optimization_level: int = 1
     seed: int | None = None
-    reuse: bool = True
+    reuse: Reuse = "always"
+    max_age: float | None = None
+    fingerprint_level: Level | None = None
     memory: bool = False
     name: str | None = None
 
@@ -80,6 +96,7 @@ class Job:
         task: What Flower shows as the task's name.
         ignore_result: Whether nothing is written to Celery's result backend.
         stamps: Stamped headers, by which jobs can be revoked.
+        shots: How many it wants, where that is not what its run gives: of a bank.
     """
 
     job_id: str
@@ -95,6 +112,7 @@ class Job:
     task: str = TASK
     ignore_result: bool = False
     stamps: dict[str, Any] | None = None
+    shots: int = 0
 
     def to_json(self) -> str:
         """Compact JSON, which begins with the id: scripts tell jobs apart by it."""
@@ -163,6 +181,7 @@ class Run:
         qubits: Qubits of the circuit.
         name: What the first asker calls it.
         seed: Of the draw of counts; None draws afresh.
+        bank: Whether its shots are added to those that are banked.
     """
 
     run_id: str
@@ -174,6 +193,7 @@ class Run:
     qubits: int
     name: str
     seed: int | None
+    bank: bool = False
 
     def to_fields(self) -> dict[str, str | bytes]:
         """The hash that holds the run in Redis."""
@@ -208,6 +228,7 @@ class Batch:
         begun: Whether its request may be on the way.
         unwanted: Whether nobody waited for any of its runs when somebody last looked.
         told: What the entries of its jobs say, all but the id.
+        calibration: Of the machine, by IonQ's id, when the batch was sent; empty where it was not known.
     """
 
     batch_id: str
@@ -224,3 +245,4 @@ class Batch:
     begun: bool = False
     unwanted: bool = False
     told: str = ""
+    calibration: str = ""

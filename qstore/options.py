@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import difflib
+import math
 import numbers
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any
+from typing import Any, cast, get_args
 
 from qstore.circuits.targets import NOISE_MODELS, Backend, find_backend
 from qstore.errors import InvalidOptionError, InvalidShotsError, UnknownNoiseModelError, UnknownOptionError
-from qstore.job import Options
+from qstore.job import DEBIASING_SHOTS, Level, Options, Reuse
 
 MAX_SHOTS = 1_000_000
 """IonQ's own limit for one job."""
-
-DEBIASING_SHOTS = 500
-"""The fewest shots IonQ debiases."""
 
 _SEED_LIMIT = 2**31  # IonQ's noise seed is a 32-bit signed integer
 _NAME_LIMIT = 200  # characters: names are for reading
@@ -45,6 +43,11 @@ def parse_options(given: Mapping[str, Any]) -> Options:
     default = Options()
     backend = find_backend(asked.get("backend", default.backend))
     shots = _shots(asked.get("shots", default.shots))
+    reuse = _reuse(asked.get("reuse", default.reuse))
+    if reuse == "bank" and "seed" in asked:
+        raise InvalidOptionError(
+            "A bank adds up independent samples, and one seed gives the same sample each time: leave one of them out."
+        )
     return Options(
         shots=shots,
         backend=backend.name,
@@ -54,7 +57,9 @@ def parse_options(given: Mapping[str, Any]) -> Options:
             "optimization_level", asked.get("optimization_level", default.optimization_level), 0, 3
         ),
         seed=_whole("seed", asked["seed"], 0, _SEED_LIMIT - 1) if "seed" in asked else None,
-        reuse=_flag("reuse", asked.get("reuse", default.reuse)),
+        reuse=reuse,
+        max_age=_max_age(asked["max_age"], reuse) if "max_age" in asked else None,
+        fingerprint_level=_level(asked["fingerprint_level"]) if "fingerprint_level" in asked else None,
         memory=_flag("memory", asked.get("memory", default.memory)),
         name=_name(asked["name"]) if "name" in asked else None,
     )
@@ -80,6 +85,32 @@ def _flag(name: str, value: Any) -> bool:
     if not isinstance(value, bool):
         raise InvalidOptionError(f"{name} must be true or false, not {value!r}.")
     return value
+
+
+def _word(name: str, value: Any, words: tuple[str, ...]) -> str:
+    if not isinstance(value, str) or value not in words:
+        raise InvalidOptionError(f"{name} must be one of {', '.join(map(repr, words))}, not {value!r}.")
+    return value
+
+
+def _reuse(value: Any) -> Reuse:
+    """The word, or True and False for the first two of them."""
+    if isinstance(value, bool):
+        return "always" if value else "never"
+    return cast("Reuse", _word("reuse", value, get_args(Reuse)))
+
+
+def _max_age(value: Any, reuse: Reuse) -> float:
+    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not number or not math.isfinite(value) or value <= 0:
+        raise InvalidOptionError(f"max_age must be a number of seconds greater than 0, not {value!r}.")
+    if reuse != "always":
+        raise InvalidOptionError(f"max_age is for reuse='always', not for reuse={reuse!r}: leave one of them out.")
+    return float(value)
+
+
+def _level(value: Any) -> Level:
+    return cast("Level", _word("fingerprint_level", value, get_args(Level)))
 
 
 def _name(value: Any) -> str:

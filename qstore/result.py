@@ -1,20 +1,31 @@
-"""What comes back: an Outcome is what one run gave, cached once; a Result is that outcome as one asker reads it."""
+"""What comes back: an outcome as one asker reads it."""
 
 from __future__ import annotations
 
-import json
-import secrets
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal, TypedDict
+from typing import Literal, TypedDict
 
-from qstore.circuits.counts import apportion, draw, memory, render
-from qstore.job import Job, Run
+from qstore.bank import withdraw
+from qstore.circuits.counts import memory, render
+from qstore.job import Job
+from qstore.outcome import Outcome
 
-Source = Literal["executed", "joined", "cached"]
+Source = Literal["executed", "joined", "cached", "banked"]
 
-MAX_PROBABILITIES = 4096
-"""Outcomes with more basis states than this keep their counts only: a wide, flat distribution is megabytes."""
+
+class Part(TypedDict):
+    """Shots that one execution contributed to a result of `reuse="bank"`.
+
+    Keys:
+        remote_id: IonQ's job id.
+        shots: How many of its shots are in the result.
+        executed_at: Epoch seconds when they were read at IonQ.
+        seed: Of the draw of its counts.
+    """
+
+    remote_id: str
+    shots: int
+    executed_at: float
+    seed: int
 
 
 class Times(TypedDict):
@@ -26,13 +37,14 @@ class Times(TypedDict):
 
 
 class Cost(TypedDict):
-    """What IonQ billed for the IonQ job this circuit traveled in.
+    """This circuit's equal share of what IonQ billed for the IonQ job it traveled in; 0.0 for whoever shared its run.
 
-    `quantum_seconds` is this job's equal share of the billed quantum compute time, 0.0 for whoever joined or
-    was answered from the cache, and null where IonQ does not say (as on the simulator).
+    `quantum_seconds` is of the quantum compute time, null where IonQ does not say (as on the simulator). `usd` is of
+    what IonQ charged, in US dollars: 0.0 on the simulator, null where that could not be found out.
     """
 
     quantum_seconds: float | None
+    usd: float | None
 
 
 class Result(TypedDict):
@@ -48,7 +60,12 @@ class Result(TypedDict):
         backend: IonQ's backend name.
         name: What the job is called.
         fingerprint: sha256 of the circuit's canonical form.
-        source: `executed`, `joined` (the same circuit was running already) or `cached`.
+        source: `executed`, `joined` (the same circuit was running already), `cached`, or `banked` (all its shots were
+            there). Whoever joined, or was answered from the cache, has the same sample as whoever caused the execution,
+            not one more.
+        executed_at: Epoch seconds when the outcome was read at IonQ; of several parts the oldest one's.
+        age: Seconds since then, by the clock of Redis, when this answer was made; 0.0 where it was not stored.
+        parts: The executions whose shots were merged, of `reuse="bank"`; else null.
         remote_id: IonQ's job id.
         seed: Seed of the draw of counts; the same seed draws the same counts.
         times: See `Times`.
@@ -63,112 +80,28 @@ class Result(TypedDict):
     name: str
     fingerprint: str
     source: Source
+    executed_at: float
+    age: float
+    parts: list[Part] | None
     remote_id: str
     seed: int
     times: Times
     cost: Cost
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What one run gave, over basis states, before anybody's register map.
-
-    Attributes:
-        states: Shots by basis state; bit i is qubit i (clbit i of a circuit that travels as OpenQASM 3).
-        probabilities: By basis state; None above `MAX_PROBABILITIES`.
-        shots: Number of shots.
-        backend: IonQ's backend name.
-        fingerprint: Of the circuit.
-        remote_id: IonQ's job id.
-        seed: Of the draw.
-        sent: Epoch seconds when IonQ took it.
-        done: Epoch seconds when the outcome was read.
-        quantum_seconds: The run's share of the billed time; None where IonQ does not say.
-    """
-
-    states: Mapping[int, int]
-    probabilities: Mapping[int, float] | None
-    shots: int
-    backend: str
-    fingerprint: str
-    remote_id: str
-    seed: int
-    sent: float
-    done: float
-    quantum_seconds: float | None
-
-    def to_json(self) -> str:
-        """Compact JSON, as the result cache holds it."""
-        return json.dumps({name: getattr(self, name) for name in self.__slots__}, separators=(",", ":"))
-
-    @classmethod
-    def from_json(cls, text: str | bytes) -> Outcome:
-        """The inverse of `to_json`."""
-        fields: dict[str, Any] = json.loads(text)
-        return cls.from_fields(fields)
-
-    @classmethod
-    def from_fields(cls, fields: dict[str, Any]) -> Outcome:
-        """From decoded JSON, whose keys are texts."""
-        probabilities = fields["probabilities"]
-        return cls(
-            **{
-                **fields,
-                "states": {int(state): count for state, count in fields["states"].items()},
-                "probabilities": None
-                if probabilities is None
-                else {int(state): value for state, value in probabilities.items()},
-            }
-        )
-
-
-def measure(
-    run: Run,
-    probabilities: Mapping[int, float],
-    *,
-    remote_id: str,
-    sent: float,
-    done: float,
-    quantum_seconds: float | None,
-) -> Outcome:
-    """Turn a distribution over basis states into shots, once, for everybody who waits for the run.
-
-    The ideal simulator answers with exact probabilities: one seeded multinomial draw makes shots of them. A
-    machine and a noisy simulation answer with relative frequencies: largest remainder gives the shots back.
-
-    Args:
-        run: What was executed.
-        probabilities: By basis state, adding up to 1.
-        remote_id: IonQ's job id.
-        sent: Epoch seconds.
-        done: Epoch seconds.
-        quantum_seconds: The run's share of the billed time.
-    """
-    group = run.group
-    seed = run.seed if run.seed is not None else secrets.randbits(31)
-    exact = group.backend == "simulator" and group.noise_model == "ideal" and run.format == "qis"
-    return Outcome(
-        states=draw(probabilities, group.shots, seed) if exact else apportion(probabilities, group.shots),
-        probabilities=probabilities if len(probabilities) <= MAX_PROBABILITIES else None,
-        shots=group.shots,
-        backend=group.backend,
-        fingerprint=run.fingerprint,
-        remote_id=remote_id,
-        seed=seed,
-        sent=sent,
-        done=done,
-        quantum_seconds=quantum_seconds,
-    )
-
-
-def read(outcome: Outcome, job: Job, source: Source) -> Result:
+def read(outcome: Outcome, job: Job, source: Source, age: float = 0.0) -> Result:
     """The outcome as one asker reads it.
 
     Args:
         outcome: What the run gave.
         job: Who asked.
         source: How the asker came by it.
+        age: Seconds it was stored by then.
     """
+    if outcome.parts and job.shots < outcome.shots:
+        outcome = withdraw(outcome, job.shots, job.job_id)
+    shared = source != "executed"
+    oldest = min([part.done for part in outcome.parts], default=outcome.done)
     counts = render(outcome.states, job.readout)
     return Result(
         counts=counts,
@@ -179,10 +112,20 @@ def read(outcome: Outcome, job: Job, source: Source) -> Result:
         name=job.name,
         fingerprint=outcome.fingerprint,
         source=source,
+        executed_at=oldest,
+        age=age + outcome.done - oldest,
+        parts=[
+            Part(remote_id=part.remote_id, shots=part.shots, executed_at=part.done, seed=part.seed)
+            for part in outcome.parts
+        ]
+        or None,
         remote_id=outcome.remote_id,
         seed=outcome.seed,
         times=Times(asked=job.submitted_at, sent=outcome.sent, done=outcome.done),
-        cost=Cost(quantum_seconds=outcome.quantum_seconds if source == "executed" else 0.0),
+        cost=Cost(
+            quantum_seconds=0.0 if shared else outcome.quantum_seconds,
+            usd=0.0 if shared else outcome.usd,
+        ),
     )
 
 

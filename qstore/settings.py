@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import AliasChoices, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -18,6 +18,13 @@ class Settings(BaseSettings):
     key_prefix: str = Field("qstore:", description="What every key of the shared state begins with.")
 
     result_ttl: float = Field(300.0, ge=0, description="Seconds a result answers later askers; 0: never.")
+    fingerprint_level: Literal["exact", "commuting", "semantic"] = Field(
+        "commuting", description="Which circuits count as the same, where calls do not say."
+    )
+    result_cache_bytes: int = Field(256 * 2**20, ge=0, description="Bytes of results stored for later askers.")
+    circuit_ttl: float = Field(86_400.0, gt=0, description="Seconds a compiled circuit is stored.")
+    circuit_cache_bytes: int = Field(64 * 2**20, ge=0, description="Bytes of compiled circuits stored in Redis.")
+    circuit_cache_size: int = Field(1000, ge=0, description="Compiled circuits each producer remembers itself.")
     result_expires: float = Field(86_400.0, gt=0, description="Seconds Celery keeps a job's result.")
 
     batch_size: int = Field(10, ge=1, le=5000, description="Circuits in one IonQ job.")
@@ -47,6 +54,8 @@ class Settings(BaseSettings):
     poll_ceiling: float = Field(30.0, gt=0, description="Longest pause between two looks, seconds.")
     job_timeout_simulator: float = Field(600.0, gt=0, description="Seconds IonQ's simulator may take over a job.")
     job_timeout_qpu: float = Field(604_800.0, gt=0, description="Seconds a machine may take, its queue included.")
+
+    calibration_interval: float = Field(300.0, gt=0, description="Seconds between questions for a calibration.")
 
     max_retries: int = Field(3, ge=0, description="Times a batch that IonQ did not take is offered again.")
     retry_backoff: float = Field(1.0, gt=0, description="First pause before that, doubling, seconds.")

@@ -45,7 +45,8 @@ from qstore.errors import (
 from qstore.job import TASK, Options
 from qstore.mapped import take_over_maps
 from qstore.options import parse_options
-from qstore.submission import Caller, Submitted
+from qstore.preparation import Caller
+from qstore.submission import Submitted
 
 WAKE = "qstore_wake"
 """Header of the second delivery of a job that something waits for: its outcome is known."""
@@ -77,7 +78,10 @@ class SubmitCircuit(Task):  # type: ignore[misc]  # Celery has no types
         error_mitigation: `debiasing` or `no_debiasing`, on machines; IonQ's default where left out.
         optimization_level: Qiskit's, 0 to 3; 1 by default, as IonQ recommends.
         seed: Of the draw of counts: the same seed gives the same counts.
-        reuse: False runs the circuit afresh, whatever is cached or running.
+        reuse: `always` (default) takes a stored result or joins a running execution, `inflight` only joins, `never`
+            executes afresh.
+        max_age: Seconds; a stored result that is older does not answer.
+        fingerprint_level: Which circuits count as the same: `exact`, `commuting` or `semantic`.
         memory: True lists every shot.
         name: What Flower shows; the circuit's own name by default.
 
@@ -169,9 +173,8 @@ class SubmitCircuit(Task):  # type: ignore[misc]  # Celery has no types
         options: Mapping[str, Any],
     ) -> AsyncResult:
         """Check a job here, where the caller sees what is wrong with it, and hand it to Celery as a message."""
-        submission = door().submission
-        prepared = submission.prepare(caller, *_parsed(args, kwargs))
-        submission.mark_queued(prepared)  # with Redis down this fails at once; Celery itself would go on trying
+        prepared = door().preparation.prepare(caller, *_parsed(args, kwargs))
+        door().submission.mark_queued(prepared)  # with Redis down this fails at once; Celery itself would go on trying
         told = {"argsrepr": prepared.ask.job.summary, "kwargsrepr": "{}", **options}
         return self._publish(caller.job_id, *_portable(args, kwargs), told)
 
@@ -251,8 +254,8 @@ class SubmitCircuit(Task):  # type: ignore[misc]  # Celery has no types
 
 def _submit(caller: Caller, args: Sequence[Any] | None, kwargs: Mapping[str, Any] | None) -> Submitted:
     """Send a call through the pipeline, and ring where that fills a batch."""
-    submission = door().submission
-    (submitted,) = submission.submit([submission.prepare(caller, *_parsed(args, kwargs))])
+    prepared = door().preparation.prepare(caller, *_parsed(args, kwargs))
+    (submitted,) = door().submission.submit([prepared])
     if submitted.error is not None:
         raise submitted.error
     ring_for([submitted])

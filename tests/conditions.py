@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+import os
+import secrets
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 
 T = TypeVar("T")
 
 
+def ports() -> range:
+    """The TCP ports that are this process's own where several share the tests.
+
+    A free port is chosen a while before somebody listens on it, and meanwhile no other process may choose it. All are
+    below those that `qstore sandbox` chooses from, and those that systems take outgoing ports from.
+    """
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    return range(10_000 + number, 20_000, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
+
+
 def free_port() -> int:
     """A TCP port nobody listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    for port in secrets.SystemRandom().sample(ports(), 100):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no free port found")
 
 
 def wait_until(condition: Callable[[], T], within: float = 30.0, what: str = "the condition") -> T:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from typing import Any
 
 from conditions import wait_until
@@ -15,15 +16,18 @@ from qstore.state.budget import Budget
 from qstore.state.cancellations import Cancellations
 from qstore.state.claims import Ask, Claims
 from qstore.state.connection import Connection
+from qstore.state.ending import Ending
 from qstore.state.entry import Entry, Telling
 from qstore.state.keys import Keys
 from qstore.state.ledger import Ledger
 from qstore.state.slots import Slots
+from qstore.state.tally import Tally
 
 GROUP = Group(backend="simulator", shots=100)
 LEASE = 30.0
 TOLD = '{"submitted": true, "task_id": '
 OUTCOME = '{"states":{"0":100}}'
+ENDING = Ending(OUTCOME)
 
 
 class House:
@@ -40,6 +44,9 @@ class House:
         news_after: float = 0.0,
         max_concurrent: int = 1000,
         max_queued: int = 1000,
+        result_ttl: float = 60.0,
+        result_bytes: int = 10**6,
+        circuit_bytes: int = 10**6,
         rules: Rules | None = None,
         offers: Offers | None = None,
     ) -> None:
@@ -48,7 +55,7 @@ class House:
         self.budget = Budget(connection, keys, max_queued)
         self.slots = Slots(connection, keys, "account", max_concurrent, lease)
         self.breakers = Breakers(connection, keys, "account", rules or Rules(failure_threshold=1000, lease=lease))
-        self.claims = Claims(connection, keys, self.budget, size, timeout)
+        self.claims = Claims(connection, keys, self.budget, size, timeout, circuit_bytes=circuit_bytes)
         self.batches = Batches(
             connection,
             keys,
@@ -61,8 +68,16 @@ class House:
         )
         self.cancellations = Cancellations(connection, keys, self.revoked)
         self.ledger = Ledger(
-            connection, keys, self.slots, self.breakers, lease=lease, result_ttl=60.0, news_after=news_after
+            connection,
+            keys,
+            self.slots,
+            self.breakers,
+            lease=lease,
+            result_ttl=result_ttl,
+            result_bytes=result_bytes,
+            news_after=news_after,
         )
+        self.tally = Tally(connection, keys)
         self.ended: defaultdict[str, list[str]] = defaultdict(list)  # how jobs were finished: counts, or why not
         self.known: dict[str, bool] = {}  # whether Flower was told of them before
 
@@ -103,10 +118,17 @@ class House:
             places.append("cache")
         return places
 
-    def take(self) -> Batch:
-        batch = self.batches.take(GROUP).batch
+    def take(self, group: Group = GROUP) -> Batch:
+        batch = self.batches.take(group).batch
         assert batch is not None
         return batch
+
+    def execute(self, endings: Mapping[str, Ending], group: Group = GROUP) -> None:
+        """End runs that wait, which are all that do, and finish who waits for them."""
+        batch = self.take(group)
+        assert set(batch.run_ids) == set(endings)
+        assert self.ledger.settle(batch, [endings[run_id] for run_id in batch.run_ids]) is not None
+        self.finish(batch)
 
     def says(self, job_id: str) -> str | None:
         """What a job's entry says."""
@@ -155,7 +177,7 @@ class House:
                 begun = self.batches.begin(taken) if taken else None
                 if begun and begun[1]:
                     self.ledger.submitted(begun[0], "remote", pause=0, told=TOLD)
-        self._remove("result:*", "entry:*", "breaker:*")
+        self._remove("result*", "circuit*", "tally", "calibration*", "entry:*", "breaker:*")
 
     def _go_on(self, batch: Batch) -> None:
         if batch.state == "settled":
@@ -163,7 +185,7 @@ class House:
         elif batch.state == "intent" or (batch.unwanted and self.batches.deserted(batch)):
             self.batches.put_back(batch, 0, blame=False)
         else:
-            self.ledger.settle(batch, [(OUTCOME, True)] * len(batch.run_ids))
+            self.ledger.settle(batch, [ENDING] * len(batch.run_ids))
 
     def _remove(self, *patterns: str) -> None:
         for pattern in patterns:

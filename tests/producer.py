@@ -10,14 +10,17 @@ from qiskit import QuantumCircuit
 
 from qstore.app import app
 from qstore.circuits.compiler import Compiler
+from qstore.circuits.recognition import Recognition
 from qstore.entries import Entries
 from qstore.job import Options
+from qstore.preparation import Caller, Preparation, Prepared
+from qstore.runs import Runs
 from qstore.state.budget import Budget
 from qstore.state.cancellations import Cancellations
 from qstore.state.claims import Claims
 from qstore.state.connection import Connection
 from qstore.state.keys import Keys
-from qstore.submission import Caller, Prepared, Submission, Submitted
+from qstore.submission import Submission, Submitted
 
 
 class Producer:
@@ -37,7 +40,9 @@ class Producer:
         self.keys = keys
         claims = Claims(connection, keys, Budget(connection, keys, max_queued), size, timeout)
         entries = Entries(app, connection, keys)
-        self.submission = Submission(claims, Compiler(), entries, size, queue_timeout)
+        self.compiler = Compiler()
+        self.preparation = Preparation(Recognition(), self.compiler, entries)
+        self.submission = Submission(claims, Runs(self.compiler, size), entries, queue_timeout)
         self.cancellations = Cancellations(connection, keys, entries.revoked)
         self._count = start
 
@@ -67,7 +72,7 @@ class Producer:
 
     def left(self) -> list[str]:
         """What is in Redis besides cached results, and what Flower and the breakers keep for a while."""
-        kept = ("result:", "hits", "arrivals", "breaker:")
+        kept = ("result", "circuit", "tally", "hits", "arrivals", "breaker:")
         names = (key.decode() for key in self.connection.client.scan_iter(f"{self.keys.prefix}*"))
         return [name for name in names if not name.removeprefix(self.keys.prefix).startswith(kept)]
 
@@ -78,7 +83,7 @@ class Producer:
         circuit.ry(number / 10, 0)
         circuit.ry(-number / 10, 1)
         circuit.measure([0, 1], [0, 1])
-        return self.submission.prepare(caller, circuit, Options(shots=50, **options))
+        return self.preparation.prepare(caller, circuit, Options(shots=50, **options))
 
     def records(self) -> list[Any]:
         """The ledger's records."""

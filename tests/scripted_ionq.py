@@ -17,6 +17,7 @@ Answer = tuple[int, Any]  # a status and a document; status 0 drops the connecti
 SUBMIT, LOOK, JOB, CANCEL = "submit", "look", "job", "cancel"
 CHILDREN, SOME_CHILDREN = "children", "some children"  # a page of a job's children, and children by their ids
 RESULT, SHARES = "result", "shares"  # of one circuit, and of all circuits of a job
+COST, BACKEND = "cost", "backend"  # of a job, which is a dollar; and of a machine, how it is calibrated
 
 
 @dataclass
@@ -48,6 +49,8 @@ class ScriptedIonQ(Loopback):
         instead: For a kind of question, what to answer before what is true; each once.
         always: For a kind of question, what to answer for ever.
         prepare: Called with each new job before anybody hears of it.
+        calibration: The id of every machine's.
+        shots: Of each job that was bought.
     """
 
     def __init__(self) -> None:
@@ -57,6 +60,8 @@ class ScriptedIonQ(Loopback):
         self.headers: dict[str, str] = {}
         self.prepare: Callable[[Part], None] = lambda _: None
         self.on_cancel: Callable[[Part], Answer] = _canceled
+        self.calibration: Any = "monday"
+        self.shots: list[int] = []
         self.jobs: dict[str, Part] = {}
         self.parts: dict[str, Part] = {}
         super().__init__()
@@ -89,6 +94,8 @@ class ScriptedIonQ(Loopback):
         where = urlsplit(path)
         query = parse_qs(where.query)
         job_id, *rest = where.path.removeprefix("/v0.4/jobs").strip("/").split("/")
+        if where.path.startswith("/v0.4/backends/"):
+            return BACKEND, lambda: (200, {"backend": rest[-1], "characterization_id": self.calibration})
         if method == "POST":
             return SUBMIT, lambda: self._accept(json.loads(body))
         if "parent_job_id" in query:
@@ -100,11 +107,13 @@ class ScriptedIonQ(Loopback):
             "cancel": (CANCEL, self.on_cancel),
             "aggregated": (SHARES, _shares),
             "probabilities": (RESULT, _share),
+            "cost": (COST, lambda _: (200, {"dry_run": False, "cost": {"value": 1.0, "unit": "usd"}})),
             "": (JOB, _described),
         }[rest[-1] if rest else ""]
         return kind, lambda: say(self.parts[job_id]) if job_id in self.parts else (404, {"message": "no such job"})
 
     def _accept(self, asked: dict[str, Any]) -> Answer:
+        self.shots.append(asked["shots"])
         number = f"job-{len(self.jobs) + 1}"
         circuits = asked["input"].get("circuits")
         job = _part(number, asked.get("name"), asked["input"].get("circuit"), aggregated=circuits is not None)

@@ -21,6 +21,7 @@ from qstore.errors import (
 )
 from qstore.job import Batch
 from qstore.state.batches import Batches
+from qstore.state.calibrations import Calibrations
 from workers.errands import Errands
 from workers.failpoint import Reached
 from workers.ionq import Document, IonQ
@@ -50,6 +51,7 @@ class Collect:
         retry: Puts back what was canceled for us, and is wanted again.
         errands: Fetch several results at a time.
         pace: Says when to look again, and when a job has taken too long.
+        calibrations: Of machines.
         guard: Held around each request; it may refuse one by raising `BreakerOpen`.
         reached: Told at each named place.
         clock: Epoch seconds.
@@ -64,6 +66,7 @@ class Collect:
         retry: Retry,
         errands: Errands,
         pace: Pace,
+        calibrations: Calibrations,
         *,
         guard: Callable[[], AbstractContextManager[object]],
         reached: Reached,
@@ -78,7 +81,7 @@ class Collect:
         self._pace = pace
         self._guard = guard
         self._reached = reached
-        self._outcomes = Outcomes(ionq, guard, clock)
+        self._outcomes = Outcomes(ionq, calibrations, guard, clock)
         self._rereads: dict[str, int] = {}
 
     # -- looking --------------------------------------------------------------------------------------------
@@ -174,7 +177,7 @@ class Collect:
         self._reached("collect.read")
         if failed := [each for each in outcomes if isinstance(each, QstoreError)]:
             logger.error("Batch %s: %s of %s failed: %s", batch.batch_id, len(failed), len(outcomes), failed[0])
-        self._settlement.settle(batch, outcomes)
+        self._settlement.settle(batch, runs, outcomes)
         self._rereads.pop(batch.batch_id, None)
 
     def _worth_waiting(self, batch: Batch, document: Document, found: Sequence[Found]) -> float | None:

@@ -18,6 +18,7 @@ from qstore.job import Batch, Group
 from qstore.state.batches import Batches, Loaded
 from qstore.state.breaker import Breakers, Permit
 from qstore.state.ledger import Ledger
+from workers.calibrate import Calibrate
 from workers.failpoint import Reached
 from workers.ionq import IonQ
 from workers.payload import payload
@@ -49,6 +50,7 @@ class Dispatch:
         ionq: The session.
         settlement: Ends what IonQ refuses.
         retry: Offers again what IonQ did not take.
+        calibrate: Finds out how the machine is calibrated.
         first_look: Seconds from acceptance to the first look.
         list_lag: Seconds until IonQ's list surely shows a job.
         sendable: Seconds from the renewal of a lease in which a request may still be sent: whoever takes over after
@@ -65,6 +67,7 @@ class Dispatch:
         ionq: IonQ,
         settlement: Settlement,
         retry: Retry,
+        calibrate: Calibrate,
         *,
         first_look: float,
         list_lag: float,
@@ -78,6 +81,7 @@ class Dispatch:
         self._ionq = ionq
         self._settlement = settlement
         self._retry = retry
+        self._calibrate = calibrate
         self._first_look = first_look
         self._list_lag = list_lag
         self._sendable = sendable
@@ -125,6 +129,7 @@ class Dispatch:
             StoreUnavailableError: Redis does not answer; the batch waits in the ledger.
         """
         self._reached("dispatch.taken")
+        self._calibrate.ensure(batch.group.backend)
         sendable_until = time.clock_gettime(_CLOCK) + self._sendable
         begun = self._batches.begin(batch)
         if begun is None:

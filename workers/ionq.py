@@ -29,6 +29,8 @@ PAGE = 25
 
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol)
 
+_SOON = 5.0  # seconds to connect, to send, and to wait for what is good to know and nothing depends on
+
 _SHOTS_BY_REGISTER = "ionq.result.shots.json.v2"
 
 Document = Mapping[str, Any]  # a job as IonQ describes it
@@ -233,6 +235,33 @@ class IonQ:
         answer = self._get(f"/jobs/{document['id']}/artifacts/{artifact}")
         return answer.get("shots") if isinstance(answer, dict) else None
 
+    def cost(self, remote_id: str) -> float | None:
+        """What was charged for a job, US dollars; None where IonQ does not say. It has to answer soon.
+
+        Raises:
+            IonQRefusedError: IonQ does not accept the question.
+            TransientError: No answer.
+        """
+        answer = self._ask("GET", f"/jobs/{remote_id}/cost", soon=True)
+        cost = answer.get("cost") if isinstance(answer, dict) else None
+        if not isinstance(cost, dict) or str(cost.get("unit")).lower() != "usd":
+            return None
+        value = cost.get("value")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+            return None
+        return float(value)
+
+    def calibration(self, backend: str) -> str:
+        """IonQ's id of a machine's current calibration; empty where IonQ does not say. It has to answer soon.
+
+        Raises:
+            IonQRefusedError: IonQ does not accept the question.
+            TransientError: No answer.
+        """
+        answer = self._ask("GET", f"/backends/{backend}", soon=True)
+        found = answer.get("characterization_id") if isinstance(answer, dict) else None
+        return found if isinstance(found, str) and found.split() == [found] else ""
+
     def cancel(self, remote_id: str) -> None:
         """Ask IonQ to cancel a job, or a child of one; whatever has ended stays as it is.
 
@@ -252,10 +281,13 @@ class IonQ:
     def _get(self, url: str | httpx.URL, params: Mapping[str, Any] | None = None) -> Any:
         return self._ask("GET", url, params)
 
-    def _ask(self, method: str, url: str | httpx.URL, params: Mapping[str, Any] | None = None) -> Any:
+    def _ask(
+        self, method: str, url: str | httpx.URL, params: Mapping[str, Any] | None = None, *, soon: bool = False
+    ) -> Any:
+        timeout = _SOON if soon else httpx.USE_CLIENT_DEFAULT
         try:
             with self._session() as session:
-                response = session.request(method, url, params=params)
+                response = session.request(method, url, params=params, timeout=timeout)
         except httpx.HTTPError as error:
             raise IonQUnavailableError(f"IonQ does not answer: {error!r}") from error
         if response.is_success:

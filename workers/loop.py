@@ -11,6 +11,7 @@ from qstore.job import Batch
 from qstore.state.cancellations import Cancellations
 from qstore.state.ledger import Ledger, Tick
 from workers.announce import Announcer, Ended
+from workers.calibrate import Calibrate
 from workers.collect import Collect
 from workers.dispatch import Dispatch
 from workers.errands import Errands
@@ -35,6 +36,7 @@ class Loop:
         recovery: Decides batches that died between intent and answer.
         settlement: Goes on with batches that died half finished.
         cancellations: Ends expired jobs.
+        calibrate: Finds out how machines are calibrated.
         announcer: Tells Flower of jobs that wait, and of cache hits.
         errands: Run whatever waits on IonQ.
         maintain: Keeps the pools in order; called every turn.
@@ -50,6 +52,7 @@ class Loop:
         recovery: Recovery,
         settlement: Settlement,
         cancellations: Cancellations,
+        calibrate: Calibrate,
         announcer: Announcer,
         errands: Errands,
         maintain: Callable[[], None],
@@ -61,6 +64,7 @@ class Loop:
         self._recovery = recovery
         self._settlement = settlement
         self._cancellations = cancellations
+        self._calibrate = calibrate
         self._announcer = announcer
         self._errands = errands
         self._maintain = maintain
@@ -109,6 +113,8 @@ class Loop:
             self._errands.run(self._settlement.resume, batch)
         if tick.expired:
             self._errands.run(self._cancellations.cancel, tick.expired, "expired")
+        if tick.machines:
+            self._errands.run(self._calibrate.renew, tick.machines)
         self._tell(tick)
         self._maintain()
         if len(tick.batches) == PAGE:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ParamSpec, TypeVar
 
 from qstore.circuits.counts import check_distribution
 from qstore.errors import InvalidResultError, IonQRefusedError, IonQUnavailableError, QstoreError
 from qstore.job import Batch, Run
-from qstore.result import Outcome, measure
+from qstore.outcome import Outcome, measure
+from qstore.state.calibrations import Calibrations
 from workers.children import Child, identify
 from workers.ionq import PAGE, Document, IonQ
 from workers.payload import child_name
@@ -58,14 +59,20 @@ class Outcomes:
 
     Args:
         ionq: The session.
+        calibrations: Of machines.
         guard: Held around each request.
         clock: Epoch seconds.
     """
 
     def __init__(
-        self, ionq: IonQ, guard: Callable[[], AbstractContextManager[object]], clock: Callable[[], float]
+        self,
+        ionq: IonQ,
+        calibrations: Calibrations,
+        guard: Callable[[], AbstractContextManager[object]],
+        clock: Callable[[], float],
     ) -> None:
         self._ionq = ionq
+        self._calibrations = calibrations
         self._guard = guard
         self._clock = clock
 
@@ -85,23 +92,50 @@ class Outcomes:
             TransientError: IonQ could not be asked; ask again later.
         """
         if len(runs) > 1:
-            return self._of_children(batch, runs, document, failure)
-        if document.get("status") != "completed":
+            found, charged = self._of_children(batch, runs, document, failure)
+        elif document.get("status") == "completed":
+            found, charged = self._alone(batch, runs[0], document)
+        else:
             return [failure(document)]
-        try:
-            probabilities = self._own(runs[0], document)
-        except InvalidResultError as error:
-            return [Pending(document, error)]
-        return [self._outcome(batch, runs[0], document, probabilities)]
+        if batch.group.backend == "simulator" or not any(isinstance(each, Outcome) for each in found):
+            return found
+        usd = None if charged is None else charged / len(batch.run_ids)
+        calibration = self._calibrations.throughout(batch)
+        return [
+            replace(each, usd=usd, calibration=calibration) if isinstance(each, Outcome) else each for each in found
+        ]
 
-    def _of_children(self, batch: Batch, runs: Sequence[Run], document: Document, failure: Failure) -> list[Found]:
+    def _alone(self, batch: Batch, run: Run, document: Document) -> tuple[list[Found], float | None]:
+        try:
+            with self._guard():
+                probabilities = self._own(run, document)
+                charged = self._charged(batch, document)
+        except InvalidResultError as error:
+            return [Pending(document, error)], None
+        return [self._outcome(batch, run, document, probabilities)], charged
+
+    def _charged(self, batch: Batch, document: Document) -> float | None:
+        """What IonQ charged for a job, US dollars. Counts are worth more, so not knowing it is no failure."""
+        if batch.group.backend == "simulator" or document.get("status") != "completed":
+            return None
+        try:
+            return self._ionq.cost(batch.remote_id)
+        except QstoreError as error:
+            logger.warning("What IonQ's job %s cost is not known: %s", batch.remote_id, error)
+            return None
+
+    def _of_children(
+        self, batch: Batch, runs: Sequence[Run], document: Document, failure: Failure
+    ) -> tuple[list[Found], float | None]:
         completed = document.get("status") == "completed"
         with self._guard():  # one permit for what every finished job takes
             try:
                 children = self._children(batch, runs)
             except (InvalidResultError, IonQRefusedError) as error:
-                return [Pending(document, _unreadable(document, error)) if completed else failure(document)] * len(runs)
+                unread = Pending(document, _unreadable(document, error)) if completed else failure(document)
+                return [unread] * len(runs), None
             shares = self._shares(document)
+            charged = self._charged(batch, document)
         known = [_checked(run, shares.get(child.remote_id)) for run, child in zip(runs, children, strict=True)]
         documents = self._documents(children, known)
         alone = sum(
@@ -115,15 +149,15 @@ class Outcomes:
             elif probabilities is not None:
                 found.append(self._outcome(batch, run, document, probabilities))
             elif status == "completed":
-                found.append(self._alone(batch, run, document, child, few=alone <= _MOST_ALONE))
+                found.append(self._by_itself(batch, run, document, child, few=alone <= _MOST_ALONE))
             elif status:
                 found.append(Pending(child))
             else:
                 found.append(_untold(document) if completed else failure(document))
         if not any(isinstance(each, Outcome) for each in found):
             # hardly the fault of each child by itself
-            return [Pending(document, each) if isinstance(each, InvalidResultError) else each for each in found]
-        return found
+            return [Pending(document, each) if isinstance(each, InvalidResultError) else each for each in found], None
+        return found, charged
 
     def _children(self, batch: Batch, runs: Sequence[Run]) -> list[Child]:
         return identify(
@@ -156,17 +190,19 @@ class Outcomes:
             documents.update(self._ask(self._ionq.jobs, unread[start : start + PAGE]))
         return [documents.get(child.remote_id, {}) for child in children]
 
-    def _alone(self, batch: Batch, run: Run, document: Document, child: Document, *, few: bool) -> Found:
+    def _by_itself(self, batch: Batch, run: Run, document: Document, child: Document, *, few: bool) -> Found:
         """The outcome of a child that completed, and has no share in the job's results that makes sense."""
         if not few:
             return Pending(child, _untold(document))
         try:
-            return self._outcome(batch, run, document, self._own(run, child))
+            with self._guard():
+                probabilities = self._own(run, child)
         except InvalidResultError as error:
             return error
         except IonQUnavailableError as error:
             # IonQ answered for the job a moment ago: this may be about the child, and must not hold up the others
             return Pending(child, _unreadable(child, error))
+        return self._outcome(batch, run, document, probabilities)
 
     def _own(self, run: Run, document: Document) -> Distribution:
         """The distribution of a job, or child, that stands for one circuit.
@@ -177,7 +213,7 @@ class Outcomes:
         """
         read = self._ionq.shots if run.format == "qasm3" else self._ionq.probabilities
         try:
-            share = self._ask(read, document)
+            share = read(document)
         except IonQRefusedError as error:
             raise _unreadable(document, error) from error
         return _distribution(run, share)
@@ -190,6 +226,7 @@ class Outcomes:
             sent=batch.submitted_at,
             done=self._clock(),
             quantum_seconds=_billed(document, len(batch.run_ids)),
+            usd=0.0 if batch.group.backend == "simulator" else None,
         )
 
     def _ask(self, request: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

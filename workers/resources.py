@@ -12,6 +12,7 @@ from qstore.settings import Settings
 from qstore.state.batches import Batches, Offers
 from qstore.state.breaker import Breakers, Rules
 from qstore.state.budget import Budget
+from qstore.state.calibrations import Calibrations
 from qstore.state.cancellations import Cancellations
 from qstore.state.claims import Claims
 from qstore.state.connection import Connection
@@ -19,8 +20,10 @@ from qstore.state.keys import Keys
 from qstore.state.ledger import Ledger
 from qstore.state.slots import Slots
 from workers.announce import Announcer
+from workers.calibrate import Calibrate
 from workers.collect import Collect
 from workers.dispatch import Dispatch
+from workers.endings import Endings
 from workers.errands import Errands
 from workers.failpoint import armed
 from workers.ionq import IonQ
@@ -78,7 +81,20 @@ class Resources:
         breakers = Breakers(self._connection, keys, account, rules)
         self._slots = slots = Slots(self._connection, keys, account, settings.max_concurrent_jobs, settings.lease)
         budget = Budget(self._connection, keys, settings.max_queued_jobs)
-        ledger = Ledger(self._connection, keys, slots, breakers, lease=settings.lease, result_ttl=settings.result_ttl)
+        ledger = Ledger(
+            self._connection,
+            keys,
+            slots,
+            breakers,
+            lease=settings.lease,
+            result_ttl=settings.result_ttl,
+            result_bytes=settings.result_cache_bytes,
+            calibration_interval=settings.calibration_interval,
+        )
+        calibrations = Calibrations(
+            self._connection, keys, interval=settings.calibration_interval, lease=settings.lease
+        )
+        calibrate = Calibrate(self._ionq, calibrations, breakers.read.guard)
         batches = Batches(
             self._connection,
             keys,
@@ -94,6 +110,7 @@ class Resources:
         settlement = Settlement(
             app,
             ledger,
+            Endings(ledger, settings.result_ttl),
             Claims(self._connection, keys, budget, settings.batch_size, settings.batch_timeout),
             entries,
             self._announcer,
@@ -110,6 +127,7 @@ class Resources:
             self._ionq,
             settlement,
             retry,
+            calibrate,
             first_look=min(settings.poll_floor, _FIRST_LOOK),
             list_lag=settings.ionq_list_lag,
             sendable=settings.lease - settings.after_sending,
@@ -132,6 +150,7 @@ class Resources:
                     timeout_qpu=settings.job_timeout_qpu,
                     clock=time.time,
                 ),
+                calibrations,
                 guard=breakers.read.guard,
                 reached=reached,
                 clock=time.time,
@@ -150,6 +169,7 @@ class Resources:
             ),
             settlement,
             self.cancellations,
+            calibrate,
             self._announcer,
             self.errands,
             self._ionq.maintain,

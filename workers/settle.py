@@ -14,11 +14,14 @@ from celery import Celery, Signature, states
 from qstore.answer import from_answer, to_answer
 from qstore.entries import Entries, Finish
 from qstore.errors import QstoreError
-from qstore.job import Batch, Job
-from qstore.result import Outcome, Result, read
+from qstore.job import Batch, Job, Run
+from qstore.outcome import Outcome
+from qstore.result import Result, read
 from qstore.state.claims import Claims
-from qstore.state.ledger import Ledger, Settled
+from qstore.state.ending import BankMovedError, Settled
+from qstore.state.ledger import Ledger
 from workers.announce import Announcer, Ended
+from workers.endings import Endings, failed
 from workers.failpoint import Reached
 from workers.shown import shown
 
@@ -31,6 +34,7 @@ class Settlement:
     Args:
         app: Publishes the jobs that something waits for a second time.
         ledger: Batch records.
+        endings: Say how runs end.
         claims: Keeps the answers of those jobs.
         entries: Celery's result backend.
         announcer: Tells Flower.
@@ -43,6 +47,7 @@ class Settlement:
         self,
         app: Celery,
         ledger: Ledger,
+        endings: Endings,
         claims: Claims,
         entries: Entries,
         announcer: Announcer,
@@ -52,6 +57,7 @@ class Settlement:
     ) -> None:
         self._app = app
         self._ledger = ledger
+        self._endings = endings
         self._claims = claims
         self._entries = entries
         self._announcer = announcer
@@ -59,19 +65,21 @@ class Settlement:
         self._clock = clock
         self._reached = reached
 
-    def settle(self, batch: Batch, outcomes: Sequence[Outcome | QstoreError]) -> None:
+    def settle(self, batch: Batch, runs: Sequence[Run], outcomes: Sequence[Outcome | QstoreError]) -> None:
         """End a batch: one outcome, or error, for each of its runs.
 
         Raises:
             StoreUnavailableError: Redis does not answer.
         """
-        settled = self._ledger.settle(
-            batch,
-            [
-                (to_answer(outcome), False) if isinstance(outcome, QstoreError) else (outcome.to_json(), True)
-                for outcome in outcomes
-            ],
-        )
+        while True:
+            try:
+                settled = self._ledger.settle(batch, self._endings.of(runs, outcomes))
+            except BankMovedError:
+                continue  # somebody asked for more meanwhile
+            self._settled(batch, settled)
+            return
+
+    def _settled(self, batch: Batch, settled: Sequence[Settled] | None) -> None:
         if settled is None:
             logger.warning("Batch %s is another replica's by now; its outcome is left to it", batch.batch_id)
             return
@@ -84,7 +92,7 @@ class Settlement:
             StoreUnavailableError: Redis does not answer.
         """
         logger.error("Batch %s of %s failed: %s", batch.batch_id, len(batch.run_ids), error)
-        self.settle(batch, [error] * len(batch.run_ids))
+        self._settled(batch, self._ledger.settle(batch, [failed(error)] * len(batch.run_ids)))
 
     def resume(self, batch: Batch) -> None:
         """Finish what a replica that died left settled.

@@ -1,24 +1,25 @@
 """The canonical form of a circuit: what is compiled, what names it, and how its asker reads the outcome.
 
-The invariant: equal fingerprints mean equal outcome distributions, over all qubits (`qis`) or over all clbits
-(`qasm3`). Two circuits that differ only in names, labels, metadata, global phase, the order in which independent
-gates were appended, or (`qis`) in what they measure into which clbit have the same fingerprint.
+The invariant: equal fingerprints mean equal outcome distributions, over all qubits (`qis`) or over all clbits that are
+read (`qasm3`). What is measured into which clbit is no part of them: the readout of each asker says it.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from qiskit import QuantumCircuit
 
+from qstore.circuits.fingerprint import fingerprint_of
 from qstore.circuits.flat import Step, build, flatten
+from qstore.circuits.idling import is_idling, without_idling
 from qstore.errors import NoMeasurementError, NoQubitsError, UnboundParametersError, UnsupportedCircuitError
-from qstore.job import Readout
+from qstore.job import Level, Readout
 
-VERSION = "qstore-fingerprint-1"
-"""Changes whenever the same circuit would get another fingerprint."""
+_READING = frozenset(("measure", "reset"))
+_NO_GATES = frozenset(("barrier", "measure"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +29,10 @@ class Canonical:
     Attributes:
         steps: What to compile. For `qis` nothing is measured: IonQ reads every qubit out at the end.
         qubits: Qubits of the circuit.
-        fingerprint: sha256 in hex.
+        fingerprint: sha256 in hex; see `fingerprint`.
         readout: Which bit of a basis state the asker sees in which clbit.
         format: `qis` for a gate list; `qasm3` where a qubit is reset, or used after it was measured.
-        width: Bits of a basis state: qubits for `qis`, clbits for `qasm3`.
+        width: Bits of a basis state: qubits for `qis`; for `qasm3` clbits that are read, by qubit, then by time.
         gates: Gates and resets.
     """
 
@@ -48,11 +49,27 @@ class Canonical:
         return build(self.steps, self.qubits, self.width if self.format == "qasm3" else 0)
 
 
-def canonicalize(circuit: QuantumCircuit) -> Canonical:
+class Registers(NamedTuple):
+    """A circuit's classical registers.
+
+    Attributes:
+        clbits: How many clbits it has.
+        groups: Of each register, in the order it was added, the indices of its clbits; loose clbits are a last one.
+    """
+
+    clbits: int
+    groups: tuple[tuple[int, ...], ...]
+
+
+def canonicalize(circuit: QuantumCircuit, level: Level = "commuting") -> Canonical:
     """Bring a circuit into canonical form. The circuit itself is left as it is.
 
-    Barriers with nothing behind them are dropped; the others count, since they tell the compiler what to leave
-    alone. So are delays: IonQ has none.
+    Delays are not executed: IonQ has none. Nor are barriers with nothing behind them; the others tell the compiler what
+    to leave alone.
+
+    Args:
+        circuit: The circuit.
+        level: How much another may differ and still share the fingerprint, see `qstore.circuits.normal_form`.
 
     Raises:
         NoQubitsError: There are no qubits.
@@ -62,26 +79,79 @@ def canonicalize(circuit: QuantumCircuit) -> Canonical:
         CircuitTooLargeError: It is composed of too many instructions.
     """
     _check(circuit)
-    steps = flatten(circuit)
+    return canonical_of(flatten(circuit), circuit.num_qubits, registers_of(circuit), level)
+
+
+def fingerprint(circuit: QuantumCircuit, level: Level = "commuting") -> str:
+    """The name under which a circuit's results are known: sha256 in hex.
+
+    Equal fingerprints mean equal outcome distributions. Names, labels, metadata, global phase and what is measured into
+    which clbit are no part of it.
+
+    Args:
+        circuit: The circuit, control flow included, which IonQ does not run. What measures nothing is named, too.
+        level: How much two circuits may differ and still be the same. `exact`: nothing but the order of gates that
+            share no wire. `commuting`: also the order of gates that commute, whole periods of angles, and delays.
+            `semantic`: also gates that merge or cancel, and barriers.
+
+    Raises:
+        NoQubitsError: There are no qubits.
+        UnboundParametersError: There are free parameters.
+        UnsupportedCircuitError: It holds classical variables, or a gate without a definition.
+        CircuitTooLargeError: It is composed of too many instructions.
+    """
+    _check(circuit)
+    steps = flatten(circuit, control_flow=True)
     qubits, clbits = circuit.num_qubits, circuit.num_clbits
-    written = {step.clbits[0]: step.qubits[0] for step in steps if step.name == "measure"}
-    if not written:
+    writers = {step.name for step in steps if step.clbits}
+    if not writers <= {"measure"} or circuit.has_control_flow_op():
+        return fingerprint_of(steps, qubits, clbits, "control flow", level)
+    if not writers:
+        return fingerprint_of(steps, qubits, 0, "qis", level)
+    return canonical_of(steps, qubits, registers_of(circuit), level).fingerprint
+
+
+def canonical_of(steps: Sequence[Step], qubits: int, registers: Registers, level: Level) -> Canonical:
+    """The canonical form of a circuit that was flattened already.
+
+    Args:
+        steps: What happens in it.
+        qubits: How many it has.
+        registers: Its classical registers.
+        level: As for `canonicalize`.
+
+    Raises:
+        NoMeasurementError: Nothing is measured.
+    """
+    writers = {step.clbits[0]: index for index, step in enumerate(steps) if step.clbits}
+    if not writers:
         raise NoMeasurementError("The circuit measures nothing, so it has no counts: add circuit.measure_all().")
+    named: Sequence[Step]
     if _is_read_at_the_end(steps):
-        form, width, clbits = "qis", qubits, 0
-        steps = [step for step in steps if step.name not in {"measure", "reset"}]
+        form, width = "qis", qubits
+        shown = {clbit: steps[index].qubits[0] for clbit, index in writers.items()}
+        named = [step for step in steps if step.name not in _READING]
+        executed = without_idling(named)
     else:
-        form, width = "qasm3", clbits
-        written = {clbit: clbit for clbit in written}
-    steps = _without_idle_barriers(steps)
+        form, width = "qasm3", len(writers)
+        shown = _ranks(steps, writers)
+        kept = set(writers.values())
+        named = [
+            Step("measure" if index in kept else "unread", step.qubits, (), ()) if step.clbits else step
+            for index, step in enumerate(steps)
+        ]
+        relabeled = [step._replace(clbits=(shown[step.clbits[0]],)) if step.clbits else step for step in steps]
+        executed = without_idling(relabeled)
+    if level != "exact":
+        named = executed if form == "qis" else without_idling(named)
     return Canonical(
-        steps=tuple(steps),
+        steps=tuple(executed),
         qubits=qubits,
-        fingerprint=_fingerprint(steps, form, qubits, clbits),
-        readout=_readout(circuit, written),
+        fingerprint=fingerprint_of(named, qubits, 0, form, level),
+        readout=Readout(tuple([shown.get(clbit) for clbit in range(registers.clbits)]), registers.groups),
         format=form,
         width=width,
-        gates=sum(step.name not in {"barrier", "measure"} for step in steps),
+        gates=len(executed) - [step.name in _NO_GATES for step in executed].count(True),
     )
 
 
@@ -95,64 +165,39 @@ def _check(circuit: QuantumCircuit) -> None:
         raise UnsupportedCircuitError("The circuit has classical variables or stretches, which IonQ does not run.")
 
 
-def _is_read_at_the_end(steps: Iterable[Step]) -> bool:
+def _is_read_at_the_end(steps: Sequence[Step]) -> bool:
     """Whether reading every qubit once, when all is done, tells as much as the circuit's own measurements.
 
     A qubit is closed once it was measured or reset. Measuring it again, or resetting it and leaving it alone,
     changes nothing that is read.
     """
+    first = next(index for index, step in enumerate(steps) if step.name in _READING)
     closed: set[int] = set()
     reset: set[int] = set()
-    for step in steps:
-        if step.name == "measure":
-            if not reset.isdisjoint(step.qubits):
+    for name, qubits, _, _ in steps[first:]:
+        if name == "measure":
+            if not reset.isdisjoint(qubits):
                 return False
-            closed.update(step.qubits)
-        elif step.name == "reset":
-            closed.update(step.qubits)
-            reset.update(step.qubits)
-        elif step.name != "barrier" and not closed.isdisjoint(step.qubits):
+            closed.update(qubits)
+        elif name == "reset":
+            closed.update(qubits)
+            reset.update(qubits)
+        elif not closed.isdisjoint(qubits) and not is_idling(name):
             return False
     return True
 
 
-def _without_idle_barriers(steps: list[Step]) -> list[Step]:
-    """The steps, less the barriers that nothing on any of their qubits comes behind."""
-    if not any(step.name == "barrier" for step in steps):
-        return steps
-    kept: list[Step] = []
-    alive: set[int] = set()
-    for step in reversed(steps):
-        if step.name != "barrier" or not alive.isdisjoint(step.qubits):
-            kept.append(step)
-            alive.update(step.qubits)
-    kept.reverse()
-    return kept
+def _ranks(steps: Sequence[Step], writers: Mapping[int, int]) -> dict[int, int]:
+    """Where each clbit's last measurement stands among all such, by qubit, then by time: by clbit."""
+    order = sorted(writers, key=lambda clbit: (steps[writers[clbit]].qubits, writers[clbit]))
+    return {clbit: rank for rank, clbit in enumerate(order)}
 
 
-def _fingerprint(steps: Iterable[Step], form: str, qubits: int, clbits: int) -> str:
-    """Hash what happens on which wire after what, and nothing else.
-
-    Every step stands on the earliest level at which all its wires are free. Level and wires order the steps
-    fully, since two of one level share no wire; and the levels give back the order along every wire.
-    """
-    free = [0] * (qubits + clbits)  # by wire: the first level not yet taken
-    records = []
-    for name, on_qubits, on_clbits, angles in steps:
-        wires = (*on_qubits, *[qubits + clbit for clbit in on_clbits]) if on_clbits else on_qubits
-        level = max([free[wire] for wire in wires])
-        for wire in wires:
-            free[wire] = level + 1
-        records.append((level, wires, name, angles))
-    records.sort()
-    # repr() of tuples of integers, names and finite floats is exact, and no two of them share one.
-    return hashlib.sha256(repr((VERSION, form, qubits, clbits, records)).encode()).hexdigest()
-
-
-def _readout(circuit: QuantumCircuit, written: dict[int, int]) -> Readout:
+def registers_of(circuit: QuantumCircuit) -> Registers:
+    """How the clbits of a circuit are grouped."""
     index_of = {clbit: index for index, clbit in enumerate(circuit.clbits)}
-    registers = [tuple([index_of[clbit] for clbit in register]) for register in circuit.cregs]
-    registered = {index for register in registers for index in register}
+    groups = [tuple([index_of[clbit] for clbit in register]) for register in circuit.cregs]
+    registered = {index for group in groups for index in group}
     if len(registered) < circuit.num_clbits:
-        registers.append(tuple([index for index in range(circuit.num_clbits) if index not in registered]))
-    return Readout(tuple([written.get(index) for index in range(circuit.num_clbits)]), tuple(registers))
+        groups.append(tuple([index for index in range(circuit.num_clbits) if index not in registered]))
+    return Registers(circuit.num_clbits, tuple(groups))

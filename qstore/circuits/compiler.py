@@ -12,14 +12,17 @@ import threading
 from collections import OrderedDict, deque
 from collections.abc import Sequence
 
+import qiskit
+import qiskit_ionq
 from qiskit import QuantumCircuit, qasm3
 from qiskit.transpiler import PassManager, generate_preset_pass_manager
 
 from qstore.circuits.border import refusing
 from qstore.circuits.canonical import Canonical
 from qstore.circuits.flat import Step, flatten
-from qstore.circuits.minimal import is_minimal
+from qstore.circuits.peephole import simplify
 from qstore.circuits.targets import BACKENDS, Backend, target
+from qstore.circuits.translation import Translation
 from qstore.circuits.wire import write
 from qstore.errors import CircuitTooLargeError, CircuitTooWideError, UnsupportedCircuitError
 
@@ -32,22 +35,33 @@ MAX_GATES = 150_000
 MAX_WIRE_BYTES = 8_000_000
 """The most bytes of one circuit: IonQ has a limit and does not say which, this is a careful guess."""
 
-_FEW = 64  # gates, written faster than Redis is asked whether they are needed
-_SHORT = 16_384  # bytes, sent along faster than Redis is asked whether they are needed
+VERSION = "qstore-compiler-2"
+"""Changes whenever the same circuit would be compiled to other bytes."""
+
+SHORT_WIRE_BYTES = 16_384
+"""What is sent along faster than Redis is asked whether it is needed."""
+
+_FEW = 64  # gates, compiled faster than Redis is asked whether they are needed
+_MERGED = 4  # times as many gates as IonQ takes may be there before they are merged
 
 
 class Compiler:
     """Compiles for any backend at any level, from any thread, and remembers what it compiled.
+
+    At levels 0 and 1 gates are translated by recipes and then canceled and merged here: Qiskit is asked only how to
+    spell a kind of gate it was not asked for before, or a matrix. At levels 2 and 3 all is Qiskit's.
 
     Args:
         capacity: Compiled circuits remembered.
         capacity_bytes: The most they may take together, bytes.
     """
 
-    def __init__(self, capacity: int = 1024, capacity_bytes: int = 64_000_000) -> None:
+    def __init__(self, capacity: int = 1000, capacity_bytes: int = 64_000_000) -> None:
         self._recent = _Recent(capacity, capacity_bytes)
+        self._made_by = f"qis:{VERSION}:qiskit-{qiskit.__version__}:qiskit-ionq-{qiskit_ionq.__version__}"
         # A PassManager serves one thread at a time. Here are those that nobody uses just now.
         self._idle: dict[tuple[int, int], deque[PassManager]] = {}
+        self._translations: dict[int, Translation] = {}
 
     def compile(self, canonical: Canonical, backend: Backend, optimization_level: int) -> bytes:
         """The circuit as IonQ reads it.
@@ -71,7 +85,7 @@ class Compiler:
             UnsupportedCircuitError: Qiskit cannot compile it.
         """
         check_fit(canonical, backend)
-        key = (canonical.fingerprint, backend.qubits, optimization_level)
+        key = self.key(canonical, backend, optimization_level)
         wire = self._recent.get(key)
         if wire is None:
             wire = (
@@ -92,27 +106,80 @@ class Compiler:
             backend: Where it is to run.
             optimization_level: Qiskit's, 0 to 3.
         """
-        wire = self._recent.get((canonical.fingerprint, backend.qubits, optimization_level))
-        if wire is None and canonical.gates <= _FEW and _is_ready(canonical, backend, optimization_level):
-            wire = write(canonical.steps)
-        return wire if wire is None or len(wire) <= _SHORT else None
+        key = self.key(canonical, backend, optimization_level)
+        wire = self._recent.get(key)
+        if (
+            wire is None
+            and canonical.gates <= _FEW
+            and canonical.format == "qis"
+            and optimization_level <= 1
+            and all(step.name != "unitary" for step in canonical.steps)
+        ):
+            steps = self.spell(canonical.steps, backend, optimization_level)
+            if steps is not None:
+                wire = write(steps)
+                self._recent.put(key, wire)
+        return wire if wire is None or len(wire) <= SHORT_WIRE_BYTES else None
+
+    def key(self, canonical: Canonical, backend: Backend, optimization_level: int) -> str:
+        """The name of a compiled circuit, for any store: all that decides about its bytes.
+
+        Args:
+            canonical: The circuit.
+            backend: Where it is to run; those of one width share what is compiled.
+            optimization_level: Qiskit's, 0 to 3.
+        """
+        return f"{canonical.fingerprint}:{backend.qubits}:{optimization_level}:{self._made_by}"
+
+    def remember(self, canonical: Canonical, backend: Backend, optimization_level: int, wire: bytes) -> None:
+        """Take in what another process compiled, under the same `key`."""
+        self._recent.put(self.key(canonical, backend, optimization_level), wire)
+
+    def spell(self, steps: Sequence[Step], backend: Backend, optimization_level: int) -> Sequence[Step] | None:
+        """Steps in IonQ's gates, at level 0 or 1; None where Qiskit has to look at the numbers in one.
+
+        Args:
+            steps: Gates and barriers. Angles may be symbolic: what is left then does the same for all their values.
+            backend: Where they are to run.
+            optimization_level: 0 to translate gates one by one; 1 to cancel and merge neighbors, too.
+
+        Raises:
+            CircuitTooLargeError: There are too many gates.
+        """
+        translation = self._translation(backend)
+        if optimization_level and not translation.knows(steps):
+            steps = simplify(steps)  # some undo each other as they are, but not in translation
+        translated = translation.translate(steps, _MERGED * MAX_GATES)
+        if translated is not None and optimization_level:
+            translated = simplify(translated)
+        if translated is not None and len(translated) > MAX_GATES:
+            _check_gates(sum(step.name != "barrier" for step in translated))
+        return translated
 
     def _gate_list(self, canonical: Canonical, backend: Backend, optimization_level: int) -> bytes:
-        steps: Sequence[Step] = canonical.steps
-        if not _is_ready(canonical, backend, optimization_level):
-            compiled = self._run(canonical, backend, optimization_level)
+        steps = self.spell(canonical.steps, backend, optimization_level) if optimization_level <= 1 else None
+        if steps is None:
+            compiled = self._run(canonical.build(), backend, optimization_level)
             _check_gates(compiled.size())
             steps = _in_logical_order(flatten(compiled), compiled)
         return write(steps)
 
     def _openqasm(self, canonical: Canonical, backend: Backend, optimization_level: int) -> bytes:
         """OpenQASM 3. Measurements name their wires, so a renaming of wires is already part of it."""
-        compiled = self._run(canonical, backend, optimization_level)
+        compiled = self._run(canonical.build(), backend, optimization_level)
         _check_gates(compiled.size())
         with refusing(UnsupportedCircuitError, "The circuit cannot be written as OpenQASM 3"):
             return json.dumps(qasm3.dumps(compiled)).encode()
 
-    def _run(self, canonical: Canonical, backend: Backend, optimization_level: int) -> QuantumCircuit:
+    def _translation(self, backend: Backend) -> Translation:
+        found = self._translations.get(backend.qubits)
+        if found is None:
+            names = target(backend).operation_names
+            found = Translation(names, lambda circuit: self._run(circuit, backend, 0))
+            self._translations[backend.qubits] = found
+        return found
+
+    def _run(self, circuit: QuantumCircuit, backend: Backend, optimization_level: int) -> QuantumCircuit:
         idle = self._idle.setdefault((backend.qubits, optimization_level), deque())
         with refusing(UnsupportedCircuitError, "The circuit cannot be compiled"):
             try:
@@ -121,7 +188,7 @@ class Compiler:
                 staged = generate_preset_pass_manager(optimization_level=optimization_level, target=target(backend))
                 # a staged one lays its stages out afresh in every run
                 passes = PassManager(staged.to_flow_controller().tasks)
-            compiled = passes.run(canonical.build())
+            compiled = passes.run(circuit)
         idle.append(passes)
         return compiled
 
@@ -139,15 +206,6 @@ def check_fit(canonical: Canonical, backend: Backend) -> None:
         remedy = f"it would fit on {', '.join(wider)}" if wider else "no backend is wide enough"
         raise CircuitTooWideError(f"The circuit has {width} qubits, {backend.name} has {backend.qubits}: {remedy}.")
     _check_gates(canonical.gates)
-
-
-def _is_ready(canonical: Canonical, backend: Backend, optimization_level: int) -> bool:
-    """Whether the compiler would leave the circuit as it is."""
-    return (
-        canonical.format == "qis"
-        and optimization_level <= 1
-        and is_minimal(canonical.steps, target(backend).operation_names)
-    )
 
 
 def _check_gates(gates: int) -> None:
@@ -174,18 +232,18 @@ class _Recent:
     def __init__(self, capacity: int, capacity_bytes: int) -> None:
         self._capacity = capacity
         self._capacity_bytes = capacity_bytes
-        self._wires: OrderedDict[tuple[str, int, int], bytes] = OrderedDict()
+        self._wires: OrderedDict[str, bytes] = OrderedDict()
         self._bytes = 0
         self._lock = threading.Lock()
 
-    def get(self, key: tuple[str, int, int]) -> bytes | None:
+    def get(self, key: str) -> bytes | None:
         with self._lock:
             wire = self._wires.get(key)
             if wire is not None:
                 self._wires.move_to_end(key)
             return wire
 
-    def put(self, key: tuple[str, int, int], wire: bytes) -> None:
+    def put(self, key: str, wire: bytes) -> None:
         with self._lock:
             self._bytes += len(wire) - len(self._wires.pop(key, b""))
             self._wires[key] = wire

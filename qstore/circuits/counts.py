@@ -65,6 +65,23 @@ def draw(probabilities: Mapping[int, float], shots: int, seed: int | None) -> di
     return {state: count for state, count in zip(states, drawn.tolist(), strict=True) if count}
 
 
+def draw_without_replacement(counts: Mapping[int, int], shots: int, rng: np.random.Generator) -> dict[int, int]:
+    """Draw some of the shots there are, each at most once.
+
+    Args:
+        counts: The shots there are, by basis state, or by whatever else tells them apart.
+        shots: How many to draw; no more than there are.
+        rng: Source of randomness.
+
+    Returns:
+        Counts of those drawn, in ascending order, zeros left out.
+    """
+    states = sorted(counts)
+    # the fastest of numpy's ways, and the only one without an array of every shot
+    drawn = rng.multivariate_hypergeometric([counts[state] for state in states], shots, method="marginals")
+    return {state: count for state, count in zip(states, drawn.tolist(), strict=True) if count}
+
+
 def apportion(probabilities: Mapping[int, float], shots: int) -> dict[int, int]:
     """Turn relative frequencies back into counts, by largest remainder; the lower state wins a tie.
 

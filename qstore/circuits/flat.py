@@ -7,24 +7,26 @@ everything else is taken apart by its definition. So steps that are equal do the
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister
 from qiskit.circuit import (
     AnnotatedOperation,
     Barrier,
     CircuitInstruction,
-    ControlFlowOp,
+    Clbit,
     Delay,
     Measure,
     ParameterExpression,
     Reset,
 )
-from qiskit.circuit.library import C4XGate, MCPhaseGate, MCXGate, get_standard_gate_name_mapping
+from qiskit.circuit.library import C4XGate, MCPhaseGate, MCXGate, UnitaryGate, get_standard_gate_name_mapping
 from qiskit.transpiler.passes import HighLevelSynthesis
 
 from qstore.circuits.border import refusing
+from qstore.circuits.control_flow import CONTROL_FLOW, LEAPS, clbits_of, unfold
 from qstore.errors import CircuitTooLargeError, UnboundParametersError, UnsupportedCircuitError
 
 MAX_INSTRUCTIONS = 1_000_000
@@ -38,10 +40,12 @@ class Step(NamedTuple):
     """One thing that happens.
 
     Attributes:
-        name: A standard gate's as Qiskit maps them, `mcx`, `mcphase`, `measure`, `reset` or `barrier`.
-        qubits: Indices, in the gate's order; sorted for a barrier.
-        clbits: The index a measurement writes to, or none.
-        angles: The gate's parameters, radians where it turns; finite, and never -0.0.
+        name: A standard gate's as Qiskit maps them, `mcx`, `mcphase`, `unitary`, `measure`, `reset` or `barrier`;
+            `delay` and its unit; what control flow says, where it is asked for.
+        qubits: Indices, in the gate's order; sorted for a barrier and for control flow.
+        clbits: The index a measurement writes to, or none; for control flow all it may read or write, sorted.
+        angles: The gate's parameters, radians where it turns; finite, and never -0.0. Of `unitary` the entries of its
+            matrix, row by row, real and imaginary part in turn; of a delay how long it is.
     """
 
     name: str
@@ -50,18 +54,23 @@ class Step(NamedTuple):
     angles: tuple[float, ...]
 
 
-def flatten(circuit: QuantumCircuit) -> list[Step]:
+def flatten(circuit: QuantumCircuit, *, symbolic: bool = False, control_flow: bool = False) -> list[Step]:
     """The steps of a circuit, in its own order.
 
-    A delay is left out: it is no gate to IonQ, so that what runs there is the same without it. A reset of a
-    qubit that nothing has happened to is left out too.
+    A reset of a qubit that nothing has happened to is left out.
+
+    Args:
+        circuit: The circuit.
+        symbolic: Whether angles may have free parameters: those stay expressions, in place of numbers.
+        control_flow: Whether there may be control flow. Its blocks then stand between steps that say what it is, on
+            all the wires they share.
 
     Raises:
         UnsupportedCircuitError: It holds what no steps can express.
-        UnboundParametersError: A definition inside it has free parameters.
+        UnboundParametersError: There are free parameters.
         CircuitTooLargeError: It is composed of more instructions than anyone could want.
     """
-    return _Flattening(circuit).steps
+    return _Flattening(circuit, symbolic=symbolic, control_flow=control_flow).steps
 
 
 def build(steps: Iterable[Step], qubits: int, clbits: int) -> QuantumCircuit:
@@ -89,6 +98,8 @@ def _gate(step: Step) -> Any:
             return MCXGate(len(step.qubits) - 1)
         case "mcphase":
             return MCPhaseGate(*step.angles, len(step.qubits) - 1)
+        case "unitary":
+            return UnitaryGate(np.array(step.angles).view(complex).reshape(2 * (2 ** len(step.qubits),)))
         case name:
             return _STANDARD[name](*step.angles)
 
@@ -96,9 +107,12 @@ def _gate(step: Step) -> Any:
 class _Flattening:
     """The steps so far, the global phase beside them, and what is left of the patience."""
 
-    def __init__(self, circuit: QuantumCircuit) -> None:
+    def __init__(self, circuit: QuantumCircuit, *, symbolic: bool = False, control_flow: bool = False) -> None:
         self.steps: list[Step] = []
         self.phase = 0.0  # radians; means nothing until something controls it
+        self._symbolic = symbolic
+        self._control_flow = control_flow
+        self._everywhere = tuple(range(circuit.num_qubits)), tuple(range(circuit.num_clbits))
         self._fresh = set(range(circuit.num_qubits))
         self._patience = MAX_INSTRUCTIONS
         with refusing(UnsupportedCircuitError, "The circuit cannot be taken apart into gates"):
@@ -107,24 +121,36 @@ class _Flattening:
     def _add(self, circuit: QuantumCircuit, qubit_indices: Sequence[int], clbit_indices: Sequence[int]) -> None:
         """Append a circuit that stands on the given bits."""
         instructions = circuit.data
-        self._patience -= len(instructions)
-        if self._patience < 0:
-            raise CircuitTooLargeError(f"The circuit is composed of more than {MAX_INSTRUCTIONS:,} instructions.")
-        self.phase += float(circuit.global_phase)
+        self._spend(len(instructions))
+        if not (self._symbolic and isinstance(circuit.global_phase, ParameterExpression)):
+            self.phase += float(circuit.global_phase)
         index_of = dict(zip(circuit.qubits, qubit_indices, strict=True))
         clbit_index_of = dict(zip(circuit.clbits, clbit_indices, strict=True))
+        append, fresh, angles_of, index = self.steps.append, self._fresh, self._angles, index_of.__getitem__
+        isfinite, new = math.isfinite, tuple.__new__  # a Step in half the time: there is one for every gate
         for instruction in instructions:
-            qubits = tuple([index_of[qubit] for qubit in instruction.qubits])
-            if instruction.is_standard_gate():
-                if qubits:
-                    self._add_gate(instruction.name, qubits, instruction.params)
-                else:
-                    self.phase += sum(_angles(instruction.name, instruction.params))
+            qubits = tuple(map(index, instruction.qubits))
+            if not instruction.is_standard_gate():
+                clbits = tuple([clbit_index_of[clbit] for clbit in instruction.clbits])
+                self._add_operation(instruction.operation, qubits, clbits, clbit_index_of)
                 continue
-            clbits = tuple([clbit_index_of[clbit] for clbit in instruction.clbits])
-            self._add_operation(instruction.operation, qubits, clbits)
+            name, params = instruction.name, instruction.params
+            if not params:
+                angles: tuple[float, ...] = ()
+            elif len(params) == 1 and type(angle := params[0]) is float and isfinite(angle):
+                angles = (angle + 0.0,)  # makes 0.0 of -0.0
+            else:
+                angles = angles_of(name, params)
+            if fresh:
+                fresh.difference_update(qubits)
+            if qubits:
+                append(new(Step, (name, qubits, (), angles)))
+            else:
+                self.phase += sum(angles)
 
-    def _add_operation(self, operation: Any, qubits: tuple[int, ...], clbits: tuple[int, ...]) -> None:
+    def _add_operation(
+        self, operation: Any, qubits: tuple[int, ...], clbits: tuple[int, ...], places: Mapping[Clbit, int]
+    ) -> None:
         match operation:
             case Measure():
                 self._fresh.difference_update(qubits)
@@ -136,17 +162,47 @@ class _Flattening:
                 if self._fresh.isdisjoint(qubits):
                     self.steps.append(Step("reset", qubits, (), ()))
             case Delay():
-                pass
-            case ControlFlowOp():
-                raise UnsupportedCircuitError(
-                    f"IonQ runs no control flow, and the circuit has {operation.name!r}: unroll it, or measure last."
-                )
+                name = f"delay {operation.unit}"
+                self.steps.append(Step(name, qubits, (), self._angles(name, [operation.duration])))
+            case UnitaryGate():
+                self._spend(4 ** len(qubits))
+                self._add_gate("unitary", qubits, operation.to_matrix().astype(complex).ravel().view(float).tolist())
+            case _ if isinstance(operation, CONTROL_FLOW):
+                if not self._control_flow:
+                    raise UnsupportedCircuitError(
+                        f"IonQ runs no control flow, and the circuit has {operation.name!r}: unroll it, or measure "
+                        "last."
+                    )
+                self._add_control_flow(operation, qubits, clbits, places)
             case _:
                 self._add_composite(operation, qubits, clbits)
 
+    def _add_control_flow(
+        self, operation: Any, qubits: tuple[int, ...], clbits: tuple[int, ...], places: Mapping[Clbit, int]
+    ) -> None:
+        """Append the blocks between steps that nothing on their wires can pass."""
+        if isinstance(operation, LEAPS):
+            on, into = self._everywhere  # what comes behind in the loop is left out, on whatever wires
+        else:
+            on = tuple(sorted(qubits))
+            into = tuple(sorted({*clbits, *[places[clbit] for clbit in clbits_of(operation)]}))
+        if not on and not into:
+            return
+        self._fresh.difference_update(qubits)
+        for says, block in unfold(operation, places):
+            self.steps.append(Step(says, on, into, ()))
+            if block is not None:
+                self._add(block, qubits, clbits)
+        self.steps.append(Step("end", on, into, ()))
+
     def _add_gate(self, name: str, qubits: tuple[int, ...], params: Sequence[Any]) -> None:
         self._fresh.difference_update(qubits)
-        self.steps.append(Step(name, qubits, (), _angles(name, params) if params else ()))
+        self.steps.append(Step(name, qubits, (), self._angles(name, params) if params else ()))
+
+    def _spend(self, instructions: int) -> None:
+        self._patience -= instructions
+        if self._patience < 0:
+            raise CircuitTooLargeError(f"The circuit is composed of more than {MAX_INSTRUCTIONS:,} instructions.")
 
     def _add_composite(self, operation: Any, qubits: tuple[int, ...], clbits: tuple[int, ...]) -> None:
         kind = getattr(operation, "base_class", None)
@@ -155,18 +211,20 @@ class _Flattening:
         else:
             self._add(_definition(operation), qubits, clbits)
 
-
-def _angles(name: str, params: Sequence[Any]) -> tuple[float, ...]:
-    try:
-        angles = tuple([float(param) + 0.0 for param in params])  # + 0.0 makes 0.0 of -0.0
-    except (TypeError, ValueError) as error:
-        free = sorted(str(p) for param in params if isinstance(param, ParameterExpression) for p in param.parameters)
-        if free:
-            raise UnboundParametersError(f"Gate {name!r} has free parameters: {', '.join(free)}.") from error
-        raise UnsupportedCircuitError(f"Gate {name!r} has a parameter that is no real number: {params}.") from error
-    if not all(map(math.isfinite, angles)):
-        raise UnsupportedCircuitError(f"Gate {name!r} has a parameter that is not finite: {angles}.")
-    return angles
+    def _angles(self, name: str, params: Sequence[Any]) -> tuple[float, ...]:
+        try:
+            angles = tuple([float(param) + 0.0 for param in params])  # makes 0.0 of -0.0
+        except (TypeError, ValueError) as error:
+            expressions = [param for param in params if isinstance(param, ParameterExpression)]
+            free = sorted(str(parameter) for expression in expressions for parameter in expression.parameters)
+            if free and self._symbolic:
+                return tuple(params)
+            if free:
+                raise UnboundParametersError(f"Gate {name!r} has free parameters: {', '.join(free)}.") from error
+            raise UnsupportedCircuitError(f"Gate {name!r} has a parameter that is no real number: {params}.") from error
+        if not all(map(math.isfinite, angles)):
+            raise UnsupportedCircuitError(f"Gate {name!r} has a parameter that is not finite: {angles}.")
+        return angles
 
 
 def _definition(operation: Any) -> QuantumCircuit:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import lru_cache
 
 from qstore.circuits.flat import Step
 from qstore.errors import UnsupportedCircuitError
-
-_ENCODE = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 # By Qiskit's name: IonQ's, and how many of the qubits, from the first on, are controls; None for all but the last.
 _GATES: dict[str, tuple[str, int | None]] = {
@@ -30,24 +28,39 @@ _GATES: dict[str, tuple[str, int | None]] = {
 _SILENT = {"barrier", "id"}
 
 
-def write(steps: Iterable[Step]) -> bytes:
+def write(steps: Iterable[Step], spell: Callable[[float], str] = float.__repr__) -> bytes:
     """The steps as compact JSON; barriers and identities, which IonQ has no word for, are left out.
+
+    Args:
+        steps: Gates of IonQ's and barriers, with finite angles.
+        spell: An angle as text.
 
     Raises:
         UnsupportedCircuitError: There is a gate IonQ has no word for.
     """
-    return _ENCODE([_gate(step) for step in steps if step.name not in _SILENT]).encode()
+    gates = []
+    for name, qubits, _, angles in steps:
+        if name in _SILENT:
+            continue
+        if angles:
+            (angle,) = angles
+            gates.append(f'{_place(name, qubits)},"rotation":{spell(angle)}}}')
+        else:
+            gates.append(_place(name, qubits) + "}")
+    return f"[{','.join(gates)}]".encode()
 
 
-def _gate(step: Step) -> dict[str, str | float | tuple[int, ...]]:
+@lru_cache(maxsize=16_384)
+def _place(name: str, qubits: tuple[int, ...]) -> str:
+    """All of a gate but its angle, and the end."""
     try:
-        name, controls = _GATES[step.name]
+        gate, controls = _GATES[name]
     except KeyError:
-        raise UnsupportedCircuitError(f"IonQ has no gate {step.name!r}.") from None
-    cut = len(step.qubits) - 1 if controls is None else controls
-    gate: dict[str, str | float | tuple[int, ...]] = {"gate": name, "targets": step.qubits[cut:]}
-    if cut:
-        gate["controls"] = step.qubits[:cut]
-    if step.angles:
-        (gate["rotation"],) = step.angles
-    return gate
+        raise UnsupportedCircuitError(f"IonQ has no gate {name!r}.") from None
+    cut = len(qubits) - 1 if controls is None else controls
+    text = f'{{"gate":"{gate}","targets":[{_list(qubits[cut:])}]'
+    return f'{text},"controls":[{_list(qubits[:cut])}]' if cut else text
+
+
+def _list(qubits: tuple[int, ...]) -> str:
+    return ",".join(map(str, qubits))

@@ -141,7 +141,7 @@ class Batches:
             "begin",
             [
                 *(keys.batch(batch.batch_id), keys.due, self._slots.key),
-                *(keys.pending(group), keys.groups, keys.expiring),
+                *(keys.pending(group), keys.groups, keys.expiring, keys.calibration(batch.group.backend)),
                 *self._runs(batch),
                 *self._jobs(batch),
             ],

@@ -5,6 +5,7 @@ Invariant: a run's claim and its place in a group appear in one move, so whoever
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -29,6 +30,12 @@ class Ask:
         entry: Where Celery's clients watch it.
         priority: Among the waiting runs of its group: 0 goes first, 9 last.
         expires: Epoch seconds; None for never.
+        backend: Where it is to run.
+        max_age: Seconds; a stored outcome must be younger. None for any, 0 for none.
+        circuit_key: The compiler's name for the compiled circuit: a look that misses brings that along where it is
+            stored, a claim stores its own. Empty for neither.
+        wants: Shots, of a bank; None where any stored outcome will do.
+        knows: Shots that are banked, as far as the caller knows.
     """
 
     run_id: str
@@ -36,6 +43,11 @@ class Ask:
     entry: Entry
     priority: int = 0
     expires: float | None = None
+    backend: str = "simulator"
+    max_age: float | None = None
+    circuit_key: str = ""
+    wants: int | None = None
+    knows: int = 0
 
     @cached_property
     def text(self) -> str:
@@ -48,31 +60,42 @@ class Answer:
     """What became of an ask.
 
     Attributes:
-        kind: `hit`, `joined`, `miss`, `queued`, `full` where as many jobs wait as may, or `taken` where a job with its
-            id waits for something else.
+        kind: `hit`, `joined`, `miss`, `queued`, `full` where as many jobs wait as may, `taken` where a job with its id
+            waits for something else, or `short` where fewer shots are banked than it wants. `miss` and `short` are also
+            what a claim on a bank hears that knew of another number.
         outcome: JSON of the cached outcome, of a hit.
+        age: Seconds since that was stored.
+        shots: How many are banked, where that is short.
+        wire: The compiled circuit, of a miss and where it is short, if it was looked for and found.
         full: What a queued run's batch shares, where that batch can leave at once; else None.
     """
 
-    kind: Literal["hit", "joined", "miss", "queued", "full", "taken"]
+    kind: Literal["hit", "joined", "miss", "short", "queued", "full", "taken"]
     outcome: bytes = b""
+    age: float = 0.0
+    shots: int = 0
+    wire: bytes = b""
     full: Group | None = None
 
 
 def _answer(raw: list[Any], group: Group | None) -> Answer:
     match raw:
-        case [b"hit", outcome]:
-            return Answer("hit", outcome=outcome)
+        case [b"hit", outcome, age]:
+            return Answer("hit", outcome=outcome, age=age / 1000)
         case [b"queued", full]:
             return Answer("queued", full=group if full else None)
-        case [b"joined"]:
-            return Answer("joined")
-        case [b"full"]:
-            return Answer("full")
-        case [b"taken"]:
-            return Answer("taken")
+        case [b"joined" | b"full" | b"taken" as kind]:
+            return Answer(kind.decode())
+        case [b"miss", wire]:
+            return Answer("miss", wire=wire)
+        case [b"short", shots, wire]:
+            return Answer("short", shots=shots, wire=wire)
         case _:
-            return Answer("miss")
+            raise AssertionError(raw)
+
+
+def _milliseconds(seconds: float | None) -> int | str:
+    return "" if seconds is None else math.ceil(seconds * 1000)
 
 
 class Claims:
@@ -84,16 +107,27 @@ class Claims:
         budget: Bounds how many jobs wait.
         batch_size: Circuits that fill a batch.
         batch_timeout: Seconds a partial batch waits for company.
+        circuit_ttl: Seconds a compiled circuit is stored.
+        circuit_bytes: Of compiled circuits, at most.
     """
 
     def __init__(
-        self, connection: Connection, keys: Keys, budget: Budget, batch_size: int, batch_timeout: float
+        self,
+        connection: Connection,
+        keys: Keys,
+        budget: Budget,
+        batch_size: int,
+        batch_timeout: float,
+        circuit_ttl: float = 86_400.0,
+        circuit_bytes: int = 64 * 2**20,
     ) -> None:
         self._connection = connection
         self._keys = keys
         self._budget = budget
         self._batch_size = batch_size
         self._batch_timeout = round(batch_timeout * 1000)
+        self._circuit_ttl = round(circuit_ttl * 1000)
+        self._circuit_bytes = circuit_bytes
 
     def ask(self, asks: Sequence[tuple[Ask, Run | None]]) -> list[Answer]:
         """Answer from the cache, join a running execution, or claim the run that comes along.
@@ -115,11 +149,13 @@ class Claims:
             [
                 *(keys.result(ask.run_id), keys.run(ask.run_id), keys.jobs(ask.run_id), entry.key, keys.job(job_id)),
                 *(keys.queued, keys.arrivals, keys.expiring),
+                *(keys.tally, keys.calibration(ask.backend), keys.circuit(ask.circuit_key)),
             ],
             [
                 *(ask.text, job_id, ask.run_id, entry.head, entry.middle, entry.tail, entry.expires),
                 *(_ARRIVALS, self._budget.limit),
-                *("" if ask.expires is None else round(ask.expires * 1000), ask.priority, ""),
+                *(_milliseconds(ask.expires), ask.priority, _milliseconds(ask.max_age)),
+                *("" if ask.wants is None else ask.wants, ask.knows, 1 if ask.circuit_key else "", ""),
             ],
         )
 
@@ -128,7 +164,7 @@ class Claims:
         group = run.group.to_json()
         fields = run.to_fields()
         return (
-            [*keys, self._keys.pending(group), self._keys.groups],
+            [*keys, self._keys.pending(group), self._keys.groups, *self._keys.circuits],
             [
                 *args[:-1],
                 fields["head"],
@@ -136,6 +172,8 @@ class Claims:
                 group,
                 1 if run.group.solo else self._batch_size,
                 self._batch_timeout,
+                self._circuit_ttl,
+                self._circuit_bytes,
             ],
         )
 

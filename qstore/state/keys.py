@@ -51,6 +51,42 @@ class Keys:
         """String: how many jobs wait for counts."""
         return f"{self.prefix}queued"
 
+    @property
+    def tally(self) -> str:
+        """Hash: what was counted of results and compiled circuits since the beginning."""
+        return f"{self.prefix}tally"
+
+    @property
+    def results(self) -> tuple[str, str]:
+        """Sorted set, string: the stored results by when they expire, and their bytes added up."""
+        return f"{self.prefix}results", f"{self.prefix}results:bytes"
+
+    @property
+    def circuits(self) -> tuple[str, str]:
+        """Sorted set, string: the compiled circuits by when they expire, and their bytes added up."""
+        return f"{self.prefix}circuits", f"{self.prefix}circuits:bytes"
+
+    def circuit(self, circuit_key: str) -> str:
+        """String: a compiled circuit.
+
+        Args:
+            circuit_key: The compiler's name for it.
+        """
+        return f"{self.prefix}circuit:{circuit_key}"
+
+    @property
+    def calibrations(self) -> str:
+        """Sorted set: the keys of calibrations, by when IonQ is to be asked again (epoch milliseconds)."""
+        return f"{self.prefix}calibrations"
+
+    def calibration(self, backend: str) -> str:
+        """String: IonQ's id of a machine's calibration, as long as it matters; empty while it is not known.
+
+        Args:
+            backend: IonQ's name.
+        """
+        return f"{self.prefix}calibration:{backend}"
+
     def slots(self, account: str) -> str:
         """Sorted set: batches in flight, by when they are forgotten (epoch milliseconds).
 
@@ -85,7 +121,7 @@ class Keys:
         return f"{self.prefix}pending:{_digest(group)}"
 
     def result(self, run_id: str) -> str:
-        """String: the outcome of a run, while fresh."""
+        """String: the outcome of a run, while fresh, under a line that says when it was stored, and its cost."""
         return f"{self.prefix}result:{run_id}"
 
     def run(self, run_id: str) -> str:

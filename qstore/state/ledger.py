@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from qstore.job import Batch, Group, Job
 from qstore.state.breaker import Breakers
 from qstore.state.connection import Argument, Connection, translated
+from qstore.state.ending import Banked, BankMovedError, Ending, Settled
 from qstore.state.keys import Keys
 from qstore.state.slots import Slots
 
 _FIELDS = (
     *("state", "nonce", "group", "runs", "remote_id", "created_at", "submitted_at"),
-    *("looks", "epoch", "begun", "unwanted", "told"),
+    *("looks", "epoch", "begun", "unwanted", "told", "calibration"),
 )
 _TOLD = 500  # jobs told to Flower, or expired, in one turn
 
@@ -47,19 +48,6 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
-    """What a settled batch leaves to do: one outcome for each run, and the jobs that wait for it.
-
-    Attributes:
-        outcome: JSON of the run's outcome.
-        jobs: Who waited, the one that caused the run first.
-    """
-
-    outcome: str
-    jobs: tuple[Job, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Tick:
     """What has to be done now.
 
@@ -70,6 +58,7 @@ class Tick:
         arrivals: Jobs that have waited for a while, and that Flower has not been told of.
         latecomers: Those among them whose circuits IonQ has already.
         expired: Ids of jobs to end, unless their circuits are on the way to IonQ.
+        machines: Whose calibrations IonQ is to be asked for, by the caller.
         pause: Seconds until the next partial batch may leave; None for none.
     """
 
@@ -79,6 +68,7 @@ class Tick:
     arrivals: tuple[Job, ...]
     latecomers: tuple[Job, ...]
     expired: tuple[str, ...]
+    machines: tuple[str, ...]
     pause: float | None
 
 
@@ -111,6 +101,7 @@ def _batch(batch_id: str, lease: str, record: Mapping[str, bytes | None]) -> Bat
         begun=bool(said["begun"]),
         unwanted=bool(said["unwanted"]),
         told=said["told"].decode(),
+        calibration=said["calibration"].decode(),
     )
 
 
@@ -124,7 +115,9 @@ class Ledger:
         breakers: Told of what IonQ took.
         lease: Seconds until a claimed record is another replica's.
         result_ttl: Seconds a result answers later askers.
+        result_bytes: Of stored results, at most.
         news_after: Seconds a job waits before Flower is told of it: most have ended by then.
+        calibration_interval: Seconds until IonQ is asked for a machine's calibration again.
     """
 
     def __init__(
@@ -136,7 +129,9 @@ class Ledger:
         *,
         lease: float,
         result_ttl: float,
+        result_bytes: int = 256 * 2**20,
         news_after: float = 1.0,
+        calibration_interval: float = 300.0,
     ) -> None:
         self._connection = connection
         self._keys = keys
@@ -144,7 +139,9 @@ class Ledger:
         self._breakers = breakers
         self._lease = round(lease * 1000)
         self._result_ttl = round(result_ttl * 1000)
+        self._result_bytes = result_bytes
         self._news_after = round(news_after * 1000)
+        self._calibration_interval = round(calibration_interval * 1000)
 
     def submitted(self, batch: Batch, remote_id: str, pause: float, told: str) -> bool:
         """Remember IonQ's job and when to look first, whoever holds the lease.
@@ -180,10 +177,10 @@ class Ledger:
             StoreUnavailableError: Redis does not answer.
         """
         keys = self._keys
-        lease, batch_ids, groups, hits, arrivals, expired, pause = self._connection.call(
+        lease, batch_ids, groups, hits, arrivals, expired, machines, pause = self._connection.call(
             "tick",
-            [keys.due, keys.groups, keys.hits, keys.arrivals, keys.expiring],
-            [limit, self._lease, _TOLD, self._news_after],
+            [keys.due, keys.groups, keys.hits, keys.arrivals, keys.expiring, keys.calibrations],
+            [limit, self._lease, _TOLD, self._news_after, self._calibration_interval],
         )
         came = self._announced([arrival.split(b" ", 2) for arrival in arrivals])
         return Tick(
@@ -193,6 +190,7 @@ class Ledger:
             arrivals=tuple(job for _, job in came),
             latecomers=tuple(job for where, job in came if where == b"submitted"),
             expired=tuple(job_id.decode() for job_id in expired),
+            machines=tuple(key.decode().removeprefix(keys.calibration("")) for key in machines),
             pause=pause / 1000 if pause >= 0 else None,
         )
 
@@ -223,33 +221,61 @@ class Ledger:
         Raises:
             StoreUnavailableError: Redis does not answer.
         """
-        keys = [*self._record(batch), *(map(self._keys.jobs, batch.run_ids) if told else ())]
+        keys = [*self._record(batch), self._keys.calibration(batch.group.backend)]
+        keys += map(self._keys.jobs, batch.run_ids) if told else ()
         args: list[Argument] = [batch.batch_id, batch.lease, round(pause * 1000), self._slots.expiry, told]
         stands, *waiting = self._connection.call("postpone", keys, args)
         return _jobs(waiting[0]) if stands else None
 
-    def settle(self, batch: Batch, outcomes: Sequence[tuple[str, bool]]) -> list[Settled] | None:
+    def banked(self, run_ids: Sequence[str]) -> list[Banked]:
+        """What is banked for runs, and what those want who wait for them.
+
+        Raises:
+            StoreUnavailableError: Redis does not answer.
+        """
+        pipe = self._connection.pipeline()
+        for run_id in run_ids:
+            pipe.get(self._keys.result(run_id))
+            pipe.lrange(self._keys.jobs(run_id), 0, -1)
+        with translated():
+            found = pipe.execute() if run_ids else []
+        return [
+            Banked((stored or b"").partition(b"\n")[2], max([Job.from_json(job).shots for job in jobs], default=0))
+            for stored, jobs in zip(found[::2], found[1::2], strict=True)
+        ]
+
+    def settle(self, batch: Batch, endings: Sequence[Ending]) -> list[Settled] | None:
         """Cache the outcomes and end the runs; the record keeps what is left to do.
 
         Args:
             batch: The batch.
-            outcomes: For each run, JSON of its outcome and whether it may answer later askers.
+            endings: How each run ends.
 
         Returns:
             What to finish, or None where the record is no longer the caller's.
 
         Raises:
+            BankMovedError: Somebody wants more shots by now than the endings allow for; nothing was done.
             StoreUnavailableError: Redis does not answer.
         """
-        keys = [*self._record(batch), self._keys.queued, self._keys.expiring]
-        args: list[Argument] = [batch.batch_id, batch.lease]
-        for run_id, (outcome, cacheable) in zip(batch.run_ids, outcomes, strict=True):
-            keys += [self._keys.result(run_id), self._keys.run(run_id), self._keys.jobs(run_id)]
-            args += [outcome, self._result_ttl if cacheable else 0]
+        names = self._keys
+        keys = [*self._record(batch), names.queued, names.expiring]
+        keys += [names.tally, *names.results, names.calibration(batch.group.backend), names.groups]
+        args: list[Argument] = [batch.batch_id, batch.lease, self._result_ttl, self._result_bytes]
+        for run_id, ending in zip(batch.run_ids, endings, strict=True):
+            again = ending.again
+            group = (again.group if again else batch.group).to_json()
+            keys += [names.result(run_id), names.run(run_id), names.jobs(run_id), names.pending(group)]
+            args += [ending.outcome, int(ending.cacheable)]
+            args += ["" if ending.usd is None else ending.usd, ending.calibration or "", ending.shots]
+            args += [again.to_fields()["head"], group] if again else ["", ""]
+            args.append(ending.shots + (again.group.shots if again else 0) if ending.bank else "")
         answer = self._connection.call("settle", keys, args)
         if not answer:
             return None
-        return _settled([outcome for outcome, _ in outcomes], answer[0])
+        if answer == [b"moved"]:
+            raise BankMovedError
+        return _settled([ending.outcome for ending in endings], answer[0])
 
     def unfinished(self, batch: Batch) -> list[Settled]:
         """What a settled record still asks to be finished.

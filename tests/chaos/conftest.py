@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Generator
 
 import pytest
-from rich.console import Console
 
 from chaos.scoreboard import Scoreboard
 from chaos.trial import Trial
 
-_WIDTH = 120  # columns, where nobody says how many there are
 _BOARD = pytest.StashKey[Scoreboard]()
 
 
@@ -32,8 +30,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show what a house that outlives its test has logged, where the test failed."""
+    """Put what the test scored on its report, and where it failed what a house that outlives it has logged."""
     report = yield
+    item.config.stash[_BOARD].put_on(report)
     if report.failed and isinstance(item, pytest.Function):
         report.sections += [("logs", value.logs()) for value in item.funcargs.values() if isinstance(value, Trial)]
     return report
@@ -43,14 +42,6 @@ def pytest_report_teststatus(report: pytest.TestReport, config: pytest.Config) -
     """Leave out the dot of a scenario that has a line of its own."""
     told = config.stash[_BOARD].live and report.when == "call" and report.passed and "chaos/" in report.nodeid
     return ("passed", "", "PASSED") if told else None
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Show every scenario in a table."""
-    board = config.stash[_BOARD]
-    if board.scores:
-        terminalreporter.ensure_newline()
-        Console(width=None if Console().is_terminal else _WIDTH).print(board.table())
 
 
 @pytest.fixture(scope="session")

@@ -1,17 +1,22 @@
-"""What every scenario came to: a line as it ends, a table at the end."""
+"""What every scenario came to: a line as it ends, a table at the end.
+
+The table may be another process's than the tests: scores travel on the reports of their tests.
+"""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import pytest
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+
+_SCORE = "score"  # what it is called on a report
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,7 @@ class Scoreboard:
         config: Pytest's; what is printed goes past its capture.
         live: Whether to tell of each score, and of what goes on, at once.
         seed: Of the random mixes.
-        scores: In the order of the scenarios.
+        scores: Since the last report.
     """
 
     config: pytest.Config
@@ -98,18 +103,10 @@ class Scoreboard:
             finally:
                 self._shown = None
 
-    def table(self) -> Table:
-        """All scores."""
-        table = Table(title=f"Chaos, seed {self.seed}", title_justify="left")
-        table.add_column("scenario", overflow="fold")
-        for name in ("jobs", "paid", "duplicates", "lost", "recovery"):
-            table.add_column(name, justify="right", min_width=len(name), no_wrap=True)
-        table.add_column("note")
-        for score in self.scores:
-            recovery = "" if score.recovery is None else f"{score.recovery:.1f} s"
-            numbers = (str(number) for number in (score.jobs, score.paid, score.duplicates, score.lost))
-            table.add_row(score.scenario, *numbers, recovery, score.note, style="" if score.passed else "bold red")
-        return table
+    def put_on(self, report: pytest.TestReport) -> None:
+        """Leave the scores to a report."""
+        report.user_properties += [(_SCORE, asdict(score)) for score in self.scores]
+        self.scores.clear()
 
     @contextmanager
     def _terminal(self) -> Iterator[Console]:
@@ -121,3 +118,24 @@ class Scoreboard:
         else:
             with capture.global_and_fixture_disabled():
                 yield Console()
+
+
+def scores_of(terminal: pytest.TerminalReporter) -> list[Score]:
+    """What is on the reports that a terminal was told of."""
+    reports = [report for some in terminal.stats.values() for report in some if isinstance(report, pytest.TestReport)]
+    found = [told for report in reports for name, told in report.user_properties if name == _SCORE]
+    return [Score(**told) for told in found if isinstance(told, dict)]
+
+
+def table(scores: Sequence[Score], seed: int) -> Table:
+    """All scores."""
+    table = Table(title=f"Chaos, seed {seed}", title_justify="left")
+    table.add_column("scenario", overflow="fold")
+    for name in ("jobs", "paid", "duplicates", "lost", "recovery"):
+        table.add_column(name, justify="right", min_width=len(name), no_wrap=True)
+    table.add_column("note")
+    for score in scores:
+        recovery = "" if score.recovery is None else f"{score.recovery:.1f} s"
+        numbers = (str(number) for number in (score.jobs, score.paid, score.duplicates, score.lost))
+        table.add_row(score.scenario, *numbers, recovery, score.note, style="" if score.passed else "bold red")
+    return table

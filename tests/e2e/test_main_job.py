@@ -290,7 +290,7 @@ def test_a_circuit_that_does_not_compile_fails_alone_and_nothing_of_it_is_queued
 ) -> None:
     monkeypatch.setattr("qstore.circuits.compiler.MAX_WIRE_BYTES", 300)
     long = QuantumCircuit(2, 2)
-    for turn in range(12):
+    for turn in range(24):
         long.ry(turn + 0.1, 0)
         long.cx(0, 1)
         long.ry(turn + 0.2, 1)

@@ -69,7 +69,8 @@ def held(monkeypatch: pytest.MonkeyPatch) -> None:
 def nothing_left(sandbox: Sandbox) -> Iterator[None]:  # noqa: ARG001 - it has to run
     """Every test leaves in Redis only what is kept for a while on purpose."""
     yield
-    kept = tuple(f"{settings.key_prefix}{name}" for name in ("result:", "breaker:", "woken:", "hits", "arrivals"))
+    names = ("result", "circuit", "tally", "breaker:", "woken:", "hits", "arrivals")
+    kept = tuple(f"{settings.key_prefix}{name}" for name in names)
 
     def left() -> list[str]:
         keys: Any = door().claims._connection.client.scan_iter(f"{settings.key_prefix}*")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from celery import Celery
 from qiskit import QuantumCircuit
+from qiskit.circuit import Parameter
 
 from conditions import let_go_of_redis
 from qstore import errors, submit_circuits
@@ -89,6 +91,26 @@ def test_what_repeats_itself_in_one_call_is_queued_once(connection: Connection) 
     assert len({result.id for result in results}) == 60
     assert waiting(connection) == 3
     assert connection.number(f"{KEYS}queued") == 60
+
+
+def test_a_family_of_circuits_shares_its_runs_with_the_same_circuits_submitted_alone(connection: Connection) -> None:
+    angle = Parameter("angle")
+    template = QuantumCircuit(2, 2)
+    template.ry(angle, 0)
+    template.cx(0, 1)
+    template.rz(2 * angle, 1)
+    template.measure([0, 1], [1, 0])
+    values = [[0.001 + number / 100] for number in range(30)]
+    members = submit_circuits(template, parameter_values=[*values, [math.nan]], shots=100)
+    assert [result.state for result in members] == ["QUEUED"] * 30 + ["FAILURE"]
+    alone = submit_circuits([template.assign_parameters(row) for row in values], shots=100)
+    assert {result.state for result in alone} == {"QUEUED"}
+    assert waiting(connection) == 30
+    assert connection.number(f"{KEYS}queued") == 60
+    app = Celery("elsewhere", backend=settings.redis_url, set_as_current=False)
+    with pytest.raises(errors.InvalidParameterValuesError, match=r"^Circuit 30: .*'angle' is not finite"):
+        app.AsyncResult(members[30].id).get()
+    app.close()
 
 
 def test_circuits_that_find_the_queue_full_fail_one_by_one(connection: Connection) -> None:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
+from click.testing import CliRunner
 
 from conditions import wait_until
+from qstore.sandbox.ionq.__main__ import main
 from stand_in import KEY, StandIn, running_as
-
-COMMAND = [sys.executable, "-m", "qstore.sandbox.ionq"]
 
 
 class Shaky(StandIn):
@@ -444,12 +442,12 @@ def test_faults_may_be_there_from_the_start() -> None:
 
 @pytest.mark.parametrize("fault", ["error status=200", "nonsense", "POST /nothing: drop", "{"])
 def test_a_bad_fault_on_the_command_line_keeps_the_stand_in_from_starting(fault: str) -> None:
-    done = subprocess.run([*COMMAND, "--fault", fault], capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 2
+    done = CliRunner().invoke(main, ["--fault", fault])
+    assert done.exit_code == 2
     assert "--fault" in done.stderr
 
 
 def test_help_names_every_kind_of_fault() -> None:
-    done = subprocess.run([*COMMAND, "--help"], capture_output=True, text=True, timeout=60, check=True)
+    done = CliRunner().invoke(main, ["--help"])
     for kind in ("throttle", "drop_after", "child_failed", "list_lag"):
         assert f"\n    {kind} " in done.stdout

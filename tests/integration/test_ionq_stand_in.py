@@ -351,6 +351,34 @@ def test_backends_are_told_to_anyone(stand_in: StandIn) -> None:
         assert len(found["characterizations"]) == count
 
 
+def test_a_machine_is_characterized_anew_when_the_sandbox_says_so() -> None:
+    with running() as stand_in:
+
+        def current() -> dict[str, str]:
+            backends = httpx.get(f"{stand_in.url}/backends").json()
+            return {each["backend"]: each.get("characterization_id") for each in backends}
+
+        def listed(**query: int) -> Any:
+            return httpx.get(f"{stand_in.url}/backends/qpu.aria-1/characterizations", params=query).json()
+
+        before = current()
+        made = stand_in.sandbox.post("/characterizations", content="qpu.aria-1")
+        assert (made.status_code, made.json()) == (201, {"qpu.aria-1": current()["qpu.aria-1"]})
+        assert {name for name, found in current().items() if found != before[name]} == {"qpu.aria-1"}
+        newest, oldest = listed()["characterizations"]
+        assert (newest["id"], oldest["id"]) == (current()["qpu.aria-1"], before["qpu.aria-1"])
+        assert newest["date"] >= oldest["date"]
+        assert [listed(limit=1, page=page)["pages"] for page in (1, 2, 3)] == [1, 0, 0]
+        assert listed(limit=1, page=2)["characterizations"] == [oldest]
+        address = f"/backends/qpu.aria-1/characterizations/{oldest['id']}"
+        assert stand_in.http.get(address).json() == oldest
+
+        everywhere = stand_in.sandbox.post("/characterizations").json()
+        assert everywhere == {name: found for name, found in current().items() if name != "simulator"}
+        assert everywhere["qpu.aria-1"] not in {newest["id"], oldest["id"]}
+        assert stand_in.sandbox.post("/characterizations", content="simulator").status_code == 400
+
+
 # -- states, cancel, delete ---------------------------------------------------------------------------------
 
 

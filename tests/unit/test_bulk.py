@@ -1,22 +1,31 @@
 from __future__ import annotations
 
 import gc
+import json
 import math
 import weakref
 from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
+import numpy as np
 import pytest
 from qiskit import QuantumCircuit
+from qiskit.circuit import Parameter
 
 from qstore import bulk, errors, submit_circuits
 from qstore.app import app
+from qstore.circuits.canonical import canonicalize
 from qstore.circuits.compiler import Compiler
+from qstore.circuits.recognition import Recognition
+from qstore.circuits.targets import find_backend
 from qstore.door import Door
 from qstore.entries import Entries, Finish
 from qstore.job import Run
+from qstore.preparation import Preparation
+from qstore.runs import Runs
 from qstore.state.cancellations import Cancellations, Reason
 from qstore.state.claims import Answer, Ask, Claims
+from qstore.state.tally import Tally
 from qstore.submission import Submission
 
 
@@ -34,11 +43,13 @@ class Shelf(Claims):
 
     Attributes:
         trips: How many jobs came in each.
+        asks: What came in, in all.
         answers: Trips until nobody answers any more.
     """
 
     def __init__(self) -> None:
         self.trips: list[int] = []
+        self.asks: list[tuple[Ask, Run | None]] = []
         self.answers = math.inf
 
     def ask(self, asks: Sequence[tuple[Ask, Run | None]]) -> list[Answer]:
@@ -47,6 +58,7 @@ class Shelf(Claims):
         if len(self.trips) >= self.answers:
             raise errors.StoreUnavailableError("Redis is gone.")
         self.trips.append(len(asks))
+        self.asks += asks
         return [Answer("queued" if run else "miss") for _, run in asks]
 
 
@@ -83,8 +95,12 @@ class Producer:
 
     def __init__(self) -> None:
         self.shelf, self.ends, self.canceled = Shelf(), Ends(), Canceled()
-        submission = Submission(self.shelf, Compiler(), self.ends, batch_size=10)
-        self.opened = Door(submission, self.shelf, self.ends, self.canceled)
+        self.compiler = Compiler(capacity=8)
+        preparation = Preparation(Recognition(), self.compiler, self.ends)
+        submission = Submission(self.shelf, Runs(self.compiler, batch_size=10), self.ends)
+        self.opened = Door(
+            preparation, submission, self.shelf, self.ends, self.canceled, Tally(cast("Any", None), cast("Any", None))
+        )
 
 
 @pytest.fixture
@@ -243,3 +259,136 @@ def test_progress_is_told_after_each_chunk(producer: Producer) -> None:
     submit_circuits(iter(source), progress=lambda done, total: heard.append((done, total)))
     assert heard == [(4, 10), (8, 10), (10, 10), (4, None), (8, None), (10, None)]
     assert producer.shelf.trips == [4, 4, 2] * 2
+
+
+# -- one circuit, many values ---------------------------------------------------------------------------------
+
+
+def template() -> QuantumCircuit:
+    """Two parameters, one of them used twice."""
+    a, b = Parameter("a"), Parameter("b")
+    circuit = QuantumCircuit(2, 2)
+    circuit.ry(a, 0)
+    circuit.cx(0, 1)
+    circuit.rz(2 * b, 1)
+    circuit.ry(a, 1)
+    circuit.measure([0, 1], [0, 1])
+    return circuit
+
+
+def rows(count: int) -> list[list[float]]:
+    return [[0.1 + number / 1000, 0.2 - number / 1000] for number in range(count)]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        rows(6),
+        np.array(rows(6)),
+        (tuple(row) for row in rows(6)),
+        [{"a": one, "b": other} for one, other in rows(6)],
+        dict(enumerate(rows(6))).values(),
+    ],
+    ids=["lists", "an array", "a generator", "mappings", "a view"],
+)
+def test_one_circuit_is_run_with_many_values_as_if_each_were_bound_and_submitted(
+    producer: Producer, given: Any
+) -> None:
+    results = submit_circuits(template(), parameter_values=given, shots=100)
+    assert len(results) == 6
+    assert producer.shelf.trips == [4, 2]
+    family_asks = producer.shelf.asks.copy()
+    submit_circuits([template().assign_parameters(row) for row in rows(6)], shots=100)
+    bound_asks = producer.shelf.asks[6:]
+    for (ask, run), (bound_ask, bound_run) in zip(family_asks, bound_asks, strict=True):
+        assert run is not None
+        assert bound_run is not None
+        assert (ask.run_id, run.fingerprint, run.wire) == (bound_ask.run_id, bound_run.fingerprint, bound_run.wire)
+        assert (ask.job.readout, run.group, run.width) == (bound_ask.job.readout, bound_run.group, bound_run.width)
+    assert [ask.job.job_id for ask, _ in family_asks] == [result.id for result in results]
+
+
+def test_values_are_read_a_chunk_at_a_time(producer: Producer) -> None:
+    seen = []
+
+    def reading() -> Iterator[list[float]]:
+        for row in rows(10):
+            seen.append(sum(producer.shelf.trips))
+            yield row
+
+    heard: list[tuple[int, int | None]] = []
+    submit_circuits(template(), parameter_values=reading(), progress=lambda done, total: heard.append((done, total)))
+    assert seen == [0, 0, 0, 0, 4, 4, 4, 4, 8, 8]
+    assert heard == [(4, None), (8, None), (10, None)]
+
+
+def test_openqasm_with_inputs_is_a_template_too(producer: Producer) -> None:
+    text = 'OPENQASM 3.0; include "stdgates.inc"; input float[64] a; qubit[1] q; bit[1] c; ry(a) q[0]; c = measure q;'
+    assert len(submit_circuits(text, parameter_values=[[0.1], {"a": 0.2}])) == 2
+    runs = [run for _, run in producer.shelf.asks]
+    assert [json.loads(run.wire)[0]["rotation"] for run in runs if run] == [0.1, 0.2]
+
+
+def test_values_that_do_not_fit_fail_alone_and_say_which_they_are(producer: Producer) -> None:
+    given: list[Any] = rows(6)
+    given[1], given[3], given[4] = [0.1], [0.1, math.nan], ["x", 0.2]
+    results = submit_circuits(template(), parameter_values=given)
+    assert {index for index, result in enumerate(results) if result._cache} == {1, 3, 4}
+    for index, message in ((1, "There are 1 parameter values"), (3, "'b' is not finite"), (4, "is no number: 'x'")):
+        with pytest.raises(errors.InvalidParameterValuesError, match=rf"^Circuit {index}: .*{message}"):
+            results[index].get()
+    assert sum(producer.shelf.trips) == 3
+
+
+@pytest.mark.parametrize(
+    ("circuit", "given", "message"),
+    [
+        (next(circuits(1)), [[]], "no free parameters"),
+        ([template(), template()], rows(2), "with one circuit, not with list"),
+        (circuits(1), rows(2), "with one circuit, not with generator"),
+        (template(), 0.5, "not float: put them in a list"),
+        (template(), {"a": 1, "b": 2}, "not dict: put them in a list"),
+        (template(), "0.1", "not str: put them in a list"),
+        (template(), np.array([0.1, 0.2]), "2 dimensions, a row for each circuit, not 1"),
+        (template(), np.zeros((2, 2, 2)), "2 dimensions, a row for each circuit, not 3"),
+        (template(), np.array(0.5), "2 dimensions, a row for each circuit, not 0"),
+        (template().remove_final_measurements(inplace=False), rows(2), "measures nothing"),
+        ("OPENQASM 3.0; nonsense", rows(2), "OpenQASM 3 text is invalid"),
+    ],
+)
+def test_what_no_values_could_mend_is_refused_at_once(
+    producer: Producer, circuit: Any, given: Any, message: str
+) -> None:
+    with pytest.raises(errors.InvalidJobError, match=message):
+        submit_circuits(circuit, parameter_values=given)
+    assert producer.shelf.trips == []
+
+
+def test_a_template_that_ionq_cannot_answer_for_is_refused_at_once(producer: Producer) -> None:
+    circuit = template()
+    circuit.x(0)
+    circuit.measure(0, 1)
+    with pytest.raises(errors.UnsupportedCircuitError, match="keeps no shots"):
+        submit_circuits(circuit, parameter_values=rows(2))
+    assert producer.shelf.trips == []
+    assert len(submit_circuits(circuit, parameter_values=rows(2), noise_model="aria-1")) == 2
+
+
+def test_members_of_a_family_leave_what_was_compiled_before_in_memory(producer: Producer) -> None:
+    compiler, other = producer.compiler, canonicalize(next(circuits(1)))
+    compiler.compile(other, find_backend("simulator"), 2)
+    submit_circuits(template(), parameter_values=rows(12))
+    assert compiler.ready(other, find_backend("simulator"), 2)
+
+
+@pytest.mark.parametrize("level", [1, 2])
+def test_members_too_long_to_send_along_are_looked_for_first(producer: Producer, level: int) -> None:
+    circuit = template().remove_final_measurements(inplace=False)
+    for _ in range(400):
+        circuit.barrier()
+        circuit.h([0, 1])
+    circuit.measure_all()
+    submit_circuits(circuit, parameter_values=rows(2), optimization_level=level)
+    assert producer.shelf.trips == [2, 2]
+    assert [run is not None for _, run in producer.shelf.asks] == [False, False, True, True]
+    assert {bool(ask.circuit_key) for ask, _ in producer.shelf.asks} == {level > 1}  # quicker to make than to fetch

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,10 +16,11 @@ import pytest
 from celery.exceptions import TimeoutError as CeleryTimeoutError
 from click.testing import CliRunner, Result
 
-import qstore
+import qstore.door
 from qstore.cli import main
 from qstore.errors import InvalidShotsError, StoreUnavailableError
 from qstore.sandbox.process import SandboxError
+from qstore.state.tally import Tallied
 
 BELL = "OPENQASM 2.0; // a pair"
 
@@ -237,7 +239,7 @@ def test_asking_for_help_loads_neither_celery_nor_qiskit() -> None:
     assert done.stdout == "[]\n"
 
 
-# -- status and cancel ------------------------------------------------------------------------------------------------
+# -- status, cancel and cache -----------------------------------------------------------------------------------------
 
 
 STATUS = {"job_id": "7b0f", "state": "QUEUED", "position": 3, "batch": None, "error": None}
@@ -256,6 +258,54 @@ def test_cancel_says_what_became_of_each_job(monkeypatch: pytest.MonkeyPatch) ->
     assert done.output.splitlines() == ["waits canceled", "done does not wait (any more)"]
     assert done.exit_code == 1
     assert CliRunner().invoke(main, ["cancel", "waits"]).exit_code == 0
+
+
+TALLIED = Tallied(
+    hits=1500,
+    joins=300,
+    misses=200,
+    evictions=7,
+    saved_usd=1234.5,
+    results=41,
+    result_bytes=23_456,
+    circuit_hits=1,
+    circuit_misses=3,
+    circuit_evictions=2,
+    circuits=5,
+    circuit_bytes=6789,
+)
+
+
+def asked_for_the_caches(monkeypatch: pytest.MonkeyPatch, tallied: Tallied, *options: str) -> str:
+    class Kept:
+        class tally:  # noqa: N801 - stands for an object
+            @staticmethod
+            def read() -> Tallied:
+                return tallied
+
+    monkeypatch.setattr(qstore.door, "door", lambda: Kept)
+    return CliRunner().invoke(main, ["cache", *options], catch_exceptions=False).output
+
+
+def test_cache_says_what_it_was_good_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [line.split() for line in asked_for_the_caches(monkeypatch, TALLIED).splitlines() if line.strip()]
+    assert rows == [
+        ["results", "circuits"],
+        ["hits", "1,500", "1"],
+        ["joins", "300"],
+        ["misses", "200", "3"],
+        ["hit", "rate", "90.0%", "25.0%"],
+        ["evictions", "7", "2"],
+        ["stored", "41", "5"],
+        ["bytes", "23,456", "6,789"],
+        ["money", "saved", "1,234.50", "USD"],
+    ]
+    assert json.loads(asked_for_the_caches(monkeypatch, TALLIED, "--json"))["result_bytes"] == 23_456
+
+
+def test_a_cache_nobody_has_used_has_no_hit_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    fresh = Tallied(**{**asdict(TALLIED), **dict.fromkeys(("hits", "joins", "misses"), 0)})
+    assert ["hit", "rate", "25.0%"] in [line.split() for line in asked_for_the_caches(monkeypatch, fresh).splitlines()]
 
 
 @pytest.mark.parametrize("command", ["status", "cancel"])

@@ -9,7 +9,7 @@ import pytest
 from qiskit_ionq import ErrorMitigation
 
 from qstore import errors
-from qstore.job import Options
+from qstore.job import Level, Options
 from qstore.options import parse_options
 
 
@@ -77,6 +77,31 @@ def test_mitigation_is_spelled_as_ionq_s_tools_spell_it(given: Any, expected: bo
 
 
 @pytest.mark.parametrize(
+    ("given", "expected"),
+    [("always", "always"), ("never", "never"), ("inflight", "inflight"), (True, "always"), (False, "never")],
+)
+def test_what_may_answer_is_a_word_or_yes_or_no(given: Any, expected: str) -> None:
+    assert parse_options({"reuse": given}).reuse == expected
+
+
+@pytest.mark.parametrize("seconds", [60, 0.5, np.float64(2.5)])
+def test_an_age_is_taken_as_plain_seconds(seconds: Any) -> None:
+    found = parse_options({"max_age": seconds}).max_age
+    assert (type(found), found) == (float, seconds)
+
+
+@pytest.mark.parametrize("reuse", ["never", "inflight", False])
+def test_an_age_of_what_is_not_taken_makes_no_sense(reuse: Any) -> None:
+    with pytest.raises(errors.InvalidOptionError, match="leave one of them out"):
+        parse_options({"reuse": reuse, "max_age": 60})
+
+
+@pytest.mark.parametrize("level", ["exact", "commuting", "semantic"])
+def test_the_caller_may_say_which_circuits_count_as_the_same(level: Level) -> None:
+    assert parse_options({"fingerprint_level": level}).fingerprint_level == level
+
+
+@pytest.mark.parametrize(
     "given",
     [
         {"error_mitigation": "debiasing"},
@@ -89,6 +114,15 @@ def test_mitigation_is_spelled_as_ionq_s_tools_spell_it(given: Any, expected: bo
         {"seed": 2**31},
         {"seed": 0.5},
         {"reuse": "no"},
+        {"reuse": 1},
+        {"max_age": 0},
+        {"max_age": -1.0},
+        {"max_age": float("inf")},
+        {"max_age": float("nan")},
+        {"max_age": True},
+        {"max_age": "60"},
+        {"fingerprint_level": "loose"},
+        {"fingerprint_level": 1},
         {"memory": 1},
         {"name": ""},
         {"name": "x" * 201},

@@ -18,7 +18,8 @@ from qstore.answer import to_answer
 from qstore.app import app
 from qstore.errors import InvalidResultError, JobRevokedError
 from qstore.job import Options
-from qstore.submission import Caller, Submitted
+from qstore.preparation import Caller
+from qstore.submission import Submitted
 from qstore.tasks import WAKE, submit_circuit
 
 RESULT: Any = {"counts": {"0": 10}, "shots": 10}
@@ -52,7 +53,9 @@ class Pipeline:
 @pytest.fixture
 def pipeline(monkeypatch: pytest.MonkeyPatch) -> Pipeline:
     listening = Pipeline()
-    monkeypatch.setattr(tasks, "door", lambda: SimpleNamespace(submission=listening, claims=listening))
+    monkeypatch.setattr(
+        tasks, "door", lambda: SimpleNamespace(preparation=listening, submission=listening, claims=listening)
+    )
     return listening
 
 

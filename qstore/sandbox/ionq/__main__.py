@@ -40,7 +40,8 @@ Examples:
   --fault '{{"kind": "child_failed", "positions": [0], "code": "TooManyGates"}}'
 
 While it runs, POST to /sandbox/faults adds faults, GET tells of them, DELETE ends them all. /sandbox/stats and
-/sandbox/ledger tell what was asked, accepted and bought.
+/sandbox/ledger tell what was asked, accepted and bought. POST to /sandbox/characterizations has a machine, named in
+the body, or all of them, characterized anew.
 """
 
 

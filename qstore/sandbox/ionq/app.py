@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from qstore.sandbox.ionq.backend_routes import BackendEndpoints
+from qstore.sandbox.ionq.characterizations import Characterizations
 from qstore.sandbox.ionq.control import Control
 from qstore.sandbox.ionq.counters import Counters
 from qstore.sandbox.ionq.exchange import over_limit
@@ -58,7 +59,8 @@ def create_app(
     keys = Keys(frozenset(api_keys))
     sessions = Sessions(ledger.clock)
     endpoints = Endpoints(ledger, execution, counted, keys, sessions, page_size)
-    backend_endpoints = BackendEndpoints(ledger.clock)
+    characterizations = Characterizations(ledger.clock)
+    backend_endpoints = BackendEndpoints(characterizations, ledger.clock)
     session_endpoints = SessionEndpoints(sessions, ledger.clock)
     names: set[str] = set()
     failing = Faults(names, ledger.find)
@@ -130,7 +132,7 @@ def create_app(
             route("GET", "/sessions/{session_id}/jobs", endpoints.get_session_jobs),
             route("GET", "/organizations/{organization}/usage", endpoints.get_usage),
             route("GET", "/whoami", endpoints.get_whoami),
-            *Control(counted, ledger.book, failing).routes,
+            *Control(counted, ledger.book, failing, characterizations).routes,
         ],
         exception_handlers={404: unknown, 405: unknown, Exception: unknown},
         lifespan=lifespan,

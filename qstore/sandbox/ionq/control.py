@@ -1,7 +1,7 @@
 """The stand-in's own endpoints, under /sandbox: no part of IonQ's API, not counted, and open to anyone.
 
-`/sandbox/stats` tells what was asked and taken on, `/sandbox/ledger` what was bought, and `/sandbox/faults` what
-is to go wrong.
+`/sandbox/stats` tells what was asked and taken on, `/sandbox/ledger` what was bought, `/sandbox/faults` what is to go
+wrong, and `/sandbox/characterizations` has machines characterized anew.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from qstore.sandbox.ionq.backends import BACKENDS
 from qstore.sandbox.ionq.book import Book
+from qstore.sandbox.ionq.characterizations import Characterizations
 from qstore.sandbox.ionq.counters import Counters
 from qstore.sandbox.ionq.faults import Faults, InvalidFaultError
 from qstore.sandbox.ionq.refusal import Refusal
@@ -25,12 +27,14 @@ class Control:
         counters: What was counted.
         book: What was bought.
         faults: What is to go wrong.
+        characterizations: Of every machine.
     """
 
-    def __init__(self, counters: Counters, book: Book, faults: Faults) -> None:
+    def __init__(self, counters: Counters, book: Book, faults: Faults, characterizations: Characterizations) -> None:
         self._counters = counters
         self._book = book
         self._faults = faults
+        self._characterizations = characterizations
 
     @property
     def routes(self) -> list[Route]:
@@ -41,6 +45,7 @@ class Control:
             Route("/sandbox/faults", self.get_faults, methods=["GET"]),
             Route("/sandbox/faults", self.add_faults, methods=["POST"]),
             Route("/sandbox/faults", self.delete_faults, methods=["DELETE"]),
+            Route("/sandbox/characterizations", self.characterize, methods=["POST"]),
         ]
 
     async def get_stats(self, _request: Request) -> Response:
@@ -69,3 +74,12 @@ class Control:
         """DELETE /sandbox/faults."""
         self._faults.clear()
         return JSONResponse({"faults": []})
+
+    async def characterize(self, request: Request) -> Response:
+        """POST /sandbox/characterizations: the name of a machine, which is characterized anew; none for all of them."""
+        named = (await request.body()).decode()
+        machines = {name: backend for name, backend in BACKENDS.items() if not backend.simulator}
+        if named and named not in machines:
+            return Refusal(400, f"the body is the name of a machine: {', '.join(machines)}").response()
+        wanted = [machines[named]] if named else machines.values()
+        return JSONResponse({each.name: self._characterizations.measure(each) for each in wanted}, 201)

@@ -10,7 +10,7 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any
 
-from qstore.sandbox.ionq.backends import Backend
+from qstore.sandbox.ionq.backends import Backend, Noise
 from qstore.sandbox.ionq.job import Job, State
 
 ORGANIZATION_ID = "5a4d0000-0000-4000-8000-000000000002"
@@ -112,8 +112,14 @@ def _artifact(job: Job, kind: str, form: str) -> dict[str, str]:
     return {"id": artifact_id(job, kind), "format": form, "media_type": "application/json"}
 
 
-def backend(described: Backend, now: float) -> dict[str, Any]:
-    """A backend; none ever has a queue but the latency it is given."""
+def backend(described: Backend, characterization_id: str | None, now: float) -> dict[str, Any]:
+    """A backend; none ever has a queue but the latency it is given.
+
+    Args:
+        described: The backend.
+        characterization_id: Of the current one; None for the simulator.
+        now: Epoch seconds.
+    """
     document = {
         "backend": described.name,
         "status": "available",
@@ -122,23 +128,22 @@ def backend(described: Backend, now: float) -> dict[str, Any]:
         "last_updated": timestamp(now),
         "degraded": False,
     }
-    if not described.simulator:
-        document["characterization_id"] = _characterization_id(described)
+    if characterization_id is not None:
+        document["characterization_id"] = characterization_id
     return document
 
 
-def characterization(described: Backend, measured_at: float) -> dict[str, Any] | None:
-    """How hardware errs here, which is all there is to say of it; the simulator has none.
+def characterization(described: Backend, characterization_id: str, measured_at: float) -> dict[str, Any]:
+    """How hardware errs here, which is all there is to say of it.
 
     Args:
-        described: The backend.
+        described: The machine.
+        characterization_id: Of this one.
         measured_at: Epoch seconds.
     """
-    noise = described.noise
-    if noise is None:
-        return None
+    noise = described.noise or Noise(0.0, 0.0, 0.0)
     return {
-        "id": _characterization_id(described),
+        "id": characterization_id,
         "backend": described.name,
         "date": timestamp(measured_at),
         "qubits": described.qubits,
@@ -149,7 +154,3 @@ def characterization(described: Backend, measured_at: float) -> dict[str, Any] |
             "2q": {"median": 1 - noise.two_qubit},
         },
     }
-
-
-def _characterization_id(described: Backend) -> str:
-    return str(uuid.uuid5(uuid.UUID(PROJECT_ID), described.name))

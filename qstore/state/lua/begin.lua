@@ -5,6 +5,7 @@
 -- KEYS 1 batch   2 due   3 slots   4 pending   as in take.lua
 --      5 groups    sorted set: groups by when a partial batch may leave
 --      6 expiring  sorted set: jobs that may expire, by when
+--      7 calibration  string: id of the machine's calibration, while it is known
 --      then the hash of each run, then the list of jobs of each
 -- ARGV 1 batch id
 --      2 lease   the due time the caller holds
@@ -14,6 +15,7 @@
 -- each run; no run ids where nothing is left and the batch is no more; or {} where it is no longer the caller's.
 --
 -- include clock
+-- include machine
 
 if redis.call('ZSCORE', KEYS[2], ARGV[1]) ~= ARGV[2] then
   return {}
@@ -37,7 +39,7 @@ end
 local run_ids = cjson.decode(redis.call('HGET', KEYS[1], 'runs'))
 local left, runs = {}, {}
 for i, run_id in ipairs(run_ids) do
-  local run, jobs = KEYS[6 + i], KEYS[6 + #run_ids + i]
+  local run, jobs = KEYS[7 + i], KEYS[7 + #run_ids + i]
   if redis.call('EXISTS', jobs) == 0 then
     redis.call('DEL', run)
   elseif wanted(jobs) then
@@ -58,5 +60,7 @@ if #left == 0 then
 end
 local lease = instant(now + ARGV[3])
 redis.call('ZADD', KEYS[2], lease, ARGV[1])
-redis.call('HSET', KEYS[1], 'begun', 1, 'runs', cjson.encode(left), 'wanted', #left)
+redis.call('HSET', KEYS[1], 'begun', 1, 'runs', cjson.encode(left), 'wanted', #left,
+  'calibration', redis.call('GET', KEYS[7]) or '')
+matters(KEYS[7], 2 * ARGV[3])
 return {lease, left, runs}

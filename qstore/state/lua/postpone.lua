@@ -1,6 +1,7 @@
 -- Look at a batch record again later.
 --
 -- KEYS 1 batch   2 due   3 slots   as in take.lua
+--      4 calibration  string: id of the machine's calibration, while it is known
 --      then the list of jobs of each run, where there is something to tell
 -- ARGV 1 batch id
 --      2 lease   the due time the caller holds
@@ -11,6 +12,7 @@
 -- caller's.
 --
 -- include clock
+-- include machine
 
 if redis.call('ZSCORE', KEYS[2], ARGV[1]) ~= ARGV[2] then
   return {0}
@@ -18,11 +20,12 @@ end
 redis.call('HINCRBY', KEYS[1], 'looks', 1)
 redis.call('ZADD', KEYS[2], instant(now + ARGV[3]), ARGV[1])
 redis.call('ZADD', KEYS[3], instant(now + ARGV[3] + ARGV[4]), ARGV[1])
+matters(KEYS[4], ARGV[3] + ARGV[4])
 local waiting = {}
 if ARGV[5] ~= '' then
   redis.call('HSET', KEYS[1], 'told', ARGV[5])
-  for i = 4, #KEYS do
-    waiting[i - 3] = redis.call('LRANGE', KEYS[i], 0, -1)
+  for i = 5, #KEYS do
+    waiting[i - 4] = redis.call('LRANGE', KEYS[i], 0, -1)
   end
 end
 return {1, waiting}

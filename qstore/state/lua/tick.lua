@@ -4,12 +4,15 @@
 --      2 groups   sorted set: groups by when a partial batch may leave
 --      3 hits   4 arrivals   lists: jobs that Flower has not been told of, as in finish.lua and ask.lua
 --      5 expiring  sorted set: jobs that may expire, by when
+--      6 calibrations  sorted set: the keys of calibrations, by when IonQ is to be asked again
 -- ARGV 1 limit    records at most
 --      2 lease    milliseconds until a claimed record is another replica's
 --      3 jobs     to tell Flower of, and to expire, at most
 --      4 age      milliseconds a job waits before Flower is told of it: most have ended by then
--- Returns {lease, batch ids, groups, hits, arrivals, expired, pause}: lease is the new due time of the claimed records
--- as text, expired are ids of jobs, pause is the milliseconds until the next group falls due, -1 for none.
+--      5 interval  milliseconds until IonQ is asked for a calibration again
+-- Returns {lease, batch ids, groups, hits, arrivals, expired, calibrations, pause}: lease is the new due time of the
+-- claimed records as text, expired are ids of jobs, calibrations are keys of those that the caller has to ask for,
+-- pause is the milliseconds until the next group falls due, -1 for none.
 --
 -- include clock
 
@@ -36,4 +39,14 @@ if waits_long(redis.call('LINDEX', KEYS[4], 0)) then
   redis.call('LTRIM', KEYS[4], #arrivals, -1)
 end
 local expired = redis.call('ZRANGEBYSCORE', KEYS[5], '-inf', now, 'LIMIT', 0, ARGV[3])
-return {lease, batch_ids, groups, hits, arrivals, expired, pause}
+local calibrations = {}
+for _, calibration in ipairs(redis.call('ZRANGEBYSCORE', KEYS[6], '-inf', now)) do
+  if redis.call('EXISTS', calibration) == 1 then
+    redis.call('ZADD', KEYS[6], instant(now + ARGV[5]), calibration)
+    calibrations[#calibrations + 1] = calibration
+  else
+    -- it does not matter to anybody any more
+    redis.call('ZREM', KEYS[6], calibration)
+  end
+end
+return {lease, batch_ids, groups, hits, arrivals, expired, calibrations, pause}

@@ -14,8 +14,8 @@ from qstore.app import settings
 from qstore.door import door
 from qstore.job import Group
 from qstore.options import parse_options
+from qstore.preparation import Caller
 from qstore.state.keys import Keys
-from qstore.submission import Caller
 
 Call = tuple[str, int]
 """Arguments of `submit_circuit`: a circuit, and shots no other has, so that it is in a group of its own."""
@@ -51,7 +51,7 @@ class Hold:
         """A circuit that will not leave before it is let go; alone, or with others of the same shots."""
         text, alone = fresh()
         call = (text, shots or alone)
-        prepared = door().submission.prepare(Caller("nobody"), text, parse_options({"shots": call[1]}))
+        prepared = door().preparation.prepare(Caller("nobody"), text, parse_options({"shots": call[1]}))
         self._jobs[call] = self._keys.jobs(prepared.ask.run_id)
         self._redis.set(self._gate(call), 1, ex=_EXPIRES)
         self._held.add(call)

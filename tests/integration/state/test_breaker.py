@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
@@ -27,6 +26,7 @@ from qstore.state.keys import Keys
 DOWN = IonQUnavailableError("away")
 SOON = 0.05  # seconds to recover
 LONG = 600.0
+ROUNDS = 5
 
 
 class Breaking:
@@ -228,51 +228,52 @@ def test_errors_are_read_for_what_they_say_of_ionq() -> None:
     assert verdict_of(KeyError("a bug")) is Verdict.UNSENT
 
 
-def _ask(url: str, prefix: str, start: float) -> bool:
-    """What one of sixteen processes does: ask all at the same moment, and never report."""
+def _ask(url: str, prefix: str, together: Callable[[], int], said: Any) -> None:
+    """What one of sixteen processes does: ask at the same moment as the others, and never report."""
     connection = Connection(url, timeout=10)
     breaker = Breaker(connection, Keys(prefix), "ionq", Rules(3, 60, SOON, LONG))
-    try:
-        _wait(start)
-        breaker.admit()
-    except BreakerOpen:
-        return False
-    else:
-        return True
-    finally:
-        connection.close()
-
-
-def _wait(until: float) -> None:
-    while time.time() < until:
-        pass
+    breaker.state()  # connected before the others are waited for
+    for _ in range(ROUNDS):
+        together()
+        said.put(_admitted(breaker))
+    connection.close()
 
 
 def test_sixteen_processes_at_an_open_breaker_send_one_probe(breaking: Breaking, redis_server: Any) -> None:
     breaker = breaking(recovery_timeout=SOON)
-    with multiprocessing.get_context("spawn").Pool(16) as pool:
-        pool.map(_wait, [0.0] * 64, chunksize=4)  # all are up
-        for _ in range(5):
+    fork = multiprocessing.get_context("fork")
+    together, said = fork.Barrier(17, timeout=60), fork.Queue()
+    asked = (redis_server.url, breaking.keys.prefix, together.wait, said)
+    processes = [fork.Process(target=_ask, args=asked, daemon=True) for _ in range(16)]
+    for process in processes:
+        process.start()
+    try:
+        for _ in range(ROUNDS):
             fail(breaker, 3)
-            start = time.time() + 0.5
-            asked = [pool.apply_async(_ask, (redis_server.url, breaking.keys.prefix, start)) for _ in range(16)]
-            assert sum(each.get(60) for each in asked) == 1
+            wait_until(lambda: _due(breaker))
+            together.wait()
+            assert sum(said.get(timeout=60) for _ in processes) == 1
             breaker._connection.client.delete(*breaker.keys)
+    finally:
+        together.abort()  # whoever still waits for the others
+        for process in processes:
+            process.join()
 
 
 def test_sixteen_threads_of_one_process_send_one_probe(breaking: Breaking) -> None:
     breaker = breaking(recovery_timeout=SOON)
     fail(breaker, 3)
     wait_until(lambda: breaker._connection.client.time() and _due(breaker))
-
-    def probe(_: int) -> bool:
-        with suppress(BreakerOpen):
-            breaker.admit()
-            return True
-        return False
-
     with ThreadPoolExecutor(16) as pool:
-        assert sum(pool.map(probe, range(16))) == 1
+        assert sum(pool.map(_admitted, [breaker] * 16)) == 1
+
+
+def _admitted(breaker: Breaker) -> bool:
+    """Whether it lets something out."""
+    with suppress(BreakerOpen):
+        breaker.admit()
+        return True
+    return False
 
 
 def _due(breaker: Breaker) -> bool:

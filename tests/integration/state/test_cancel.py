@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from conditions import wait_until
-from house import GROUP, OUTCOME, TOLD, House
+from house import ENDING, GROUP, TOLD, House
 from qstore.job import Batch
 from qstore.state.batches import Loaded
 from qstore.state.connection import Connection
+from qstore.state.ending import Ending
 from qstore.state.keys import Keys
 
 FAILED = '{"error": "JobFailedError", "args": ["no"]}'
@@ -128,7 +129,7 @@ def test_a_job_that_has_ended_is_not_canceled(house: House) -> None:
     submit(house, "r0", "r1", "r2")
     batch = send(house)
     (claimed,) = wait_now(house, batch)
-    assert house.ledger.settle(claimed, [(OUTCOME, True), (FAILED, False), (OUTCOME, True)]) is not None
+    assert house.ledger.settle(claimed, [ENDING, Ending(FAILED, cacheable=False), ENDING]) is not None
     assert cancel(house, "jr0", "jr1") == [False, False]  # their ends are known, and not written yet
     house.finish(claimed)
     assert cancel(house, "jr0", "jr1") == [False, False]
@@ -144,7 +145,7 @@ def wait_now(house: House, batch: Batch) -> list[Batch]:
 def test_a_failed_job_about_to_be_finished_is_not_canceled_though_its_circuit_runs_again(house: House) -> None:
     submit(house, "r0", "r1", "r2")
     batch = begin(house)
-    assert house.ledger.settle(batch, [(FAILED, False)] * 3) is not None
+    assert house.ledger.settle(batch, [Ending(FAILED, cacheable=False)] * 3) is not None
     house.submit("r0", "another")
     assert cancel(house, "jr0", "another") == [False, True]
     house.finish(batch)
@@ -366,7 +367,7 @@ def test_counts_of_a_run_nobody_waits_for_are_cached(house: House) -> None:
     send(house)
     cancel(house, "jr0", "jr1", "jr2")
     (record,) = due(house)
-    assert house.ledger.settle(record, [(OUTCOME, True)] * 3) is not None
+    assert house.ledger.settle(record, [ENDING] * 3) is not None
     house.finish(record)
     assert house.submit("r0", "later") == ("hit", False)
 
@@ -387,7 +388,7 @@ def test_who_was_left_counts_as_the_one_that_caused_the_run(house: House) -> Non
     batch = send(house)
     cancel(house, "jr0")
     (record,) = wait_now(house, batch)
-    settled = house.ledger.settle(record, [(OUTCOME, True)] * 3)
+    settled = house.ledger.settle(record, [ENDING] * 3)
     assert settled is not None
     assert [job.job_id for job in settled[0].jobs] == ["joined"]
     house.finish(record)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from conditions import wait_until
-from house import GROUP, OUTCOME, TOLD, House
+from house import ENDING, GROUP, TOLD, House
 from qstore.job import Batch
 
 PAST, FUTURE = 1.0, 4e9  # epoch seconds
@@ -141,7 +141,7 @@ def test_whoever_joins_what_ionq_has_gets_counts_though_it_expires(house: House)
     assert house.submit("r0", "joined", expires=PAST) == ("joined", False)
     house.cancellations.cancel(["joined"], "expired")
     (record,) = house.claim_due()
-    settled = house.ledger.settle(record, [(OUTCOME, True)] * 3)
+    settled = house.ledger.settle(record, [ENDING] * 3)
     assert settled is not None
     assert [job.job_id for job in settled[0].jobs] == ["j0", "joined"]
     assert watched(house) == []

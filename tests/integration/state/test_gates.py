@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from conditions import wait_until
-from house import GROUP, OUTCOME, TOLD, House
+from house import ENDING, GROUP, TOLD, House
 from qstore.errors import IonQUnavailableError
 from qstore.job import Batch
 from qstore.state.batches import Offers
@@ -38,7 +38,7 @@ def submit(house: House, count: int, start: int = 0) -> list[str]:
 
 
 def settle(house: House, batch: Batch) -> None:
-    assert house.ledger.settle(batch, [(OUTCOME, True)] * len(batch.run_ids)) is not None
+    assert house.ledger.settle(batch, [ENDING] * len(batch.run_ids)) is not None
     house.ledger.finished(batch)
 
 

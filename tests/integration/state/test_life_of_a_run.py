@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from conditions import wait_until
-from house import GROUP, OUTCOME, TOLD, House
+from house import ENDING, GROUP, TOLD, House
 from qstore.state.batches import Taken
 from qstore.state.connection import Connection
+from qstore.state.ending import Ending
 from qstore.state.keys import Keys
 
 
@@ -41,7 +42,7 @@ def test_a_running_circuit_is_joined_wherever_it_is(house: House) -> None:
     assert [job.job_id for job in told] == ["first", "second", "third", "other", "another"]
     assert house.submit("r", "fourth") == ("joined", False)
     (submitted,) = house.claim_due()
-    settled = house.ledger.settle(submitted, [(OUTCOME, True)] * 3)
+    settled = house.ledger.settle(submitted, [ENDING] * 3)
     assert settled is not None
     assert [job.job_id for job in settled[0].jobs] == ["first", "second", "third", "fourth"]
     assert house.submit("r", "fifth") == ("hit", False)
@@ -76,7 +77,7 @@ def test_a_run_is_in_exactly_one_place_from_claim_to_cache(house: House) -> None
     assert house.ledger.submitted(again, "remote", pause=0, told=TOLD)
     (submitted,) = house.claim_due()
     assert house.places("r0") == ["batch"]
-    assert house.ledger.settle(submitted, [(OUTCOME, True)] * 3) is not None
+    assert house.ledger.settle(submitted, [ENDING] * 3) is not None
     assert house.places("r0") == ["cache"]
     house.ledger.finished(submitted)
     assert house.places("r0") == ["cache"]
@@ -129,7 +130,7 @@ def test_an_outcome_that_may_not_be_reused_is_not_cached(house: House) -> None:
     for n in range(3):
         house.submit(f"r{n}", f"j{n}")
     batch = house.take()
-    house.ledger.settle(batch, [(OUTCOME, True), ('{"error":"JobFailedError","args":[]}', False), (OUTCOME, True)])
+    house.ledger.settle(batch, [ENDING, Ending('{"error":"JobFailedError","args":[]}', cacheable=False), ENDING])
     assert house.submit("r0", "again")[0] == "hit"
     assert house.submit("r1", "once more")[0] == "queued"
 
@@ -144,7 +145,7 @@ def test_whoever_slept_through_a_lease_changes_nothing(connection: Connection, k
     assert batch.batch_id == sleeper.batch_id
     assert batch.state == "intent"
     assert house.batches.begin(sleeper) is None
-    assert house.ledger.settle(sleeper, [(OUTCOME, True)] * 3) is None
+    assert house.ledger.settle(sleeper, [ENDING] * 3) is None
     assert house.ledger.postpone(sleeper, 0) is None
     assert house.batches.put_back(sleeper, 0, blame=True) == "lost"
     assert house.batches.split(sleeper) is None
@@ -178,7 +179,7 @@ def test_what_a_dead_replica_left_settled_is_finished_by_another(connection: Con
     for n in range(3):
         house.submit(f"r{n}", f"j{n}")
     batch = house.take()
-    settled = house.ledger.settle(batch, [(OUTCOME, True)] * 3)
+    settled = house.ledger.settle(batch, [ENDING] * 3)
     claimed = house.claim_due()
     assert claimed[0].state == "settled"
     assert house.ledger.unfinished(claimed[0]) == settled

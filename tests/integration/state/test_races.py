@@ -12,6 +12,7 @@ from house import OUTCOME, TOLD, House
 from qstore.job import Batch
 from qstore.state.breaker import Rules
 from qstore.state.connection import Connection
+from qstore.state.ending import Ending
 from qstore.state.keys import Keys
 
 _TURNS = 250  # jobs each producer submits
@@ -125,7 +126,7 @@ class Storm:
             assert house.ledger.submitted(batch, f"remote {batch.batch_id}", 0, TOLD)
 
     def _settle(self, batch: Batch) -> None:
-        settled = self._house.ledger.settle(batch, [(OUTCOME, False)] * len(batch.run_ids))
+        settled = self._house.ledger.settle(batch, [Ending(OUTCOME, cacheable=False)] * len(batch.run_ids))
         if settled is not None:
             self._note("settled")
             with self._lock:

@@ -8,12 +8,12 @@ from dataclasses import replace
 
 import pytest
 
-from house import GROUP, OUTCOME, TOLD, House
+from house import ENDING, GROUP, TOLD, House
 from qstore.job import Batch, Job
 from qstore.state.connection import Connection
+from qstore.state.ending import Settled
 from qstore.state.entry import Telling
 from qstore.state.keys import Keys
-from qstore.state.ledger import Settled
 
 STARTED = '{"started": true, "task_id": '
 RETRY = '{"retry": true, "task_id": '
@@ -128,7 +128,7 @@ def test_an_id_that_waits_cannot_be_another_job_s(house: House, cached: bool) ->
     submit(house, "r0", "r1", "r2")
     if cached:
         batch = begin(house)
-        house.ledger.settle(batch, [(OUTCOME, True)] * 3)
+        house.ledger.settle(batch, [ENDING] * 3)
         house.finish(batch)
     house.submit("other", "j")
     assert house.submit("r0", "j") == ("taken", False)
@@ -199,7 +199,7 @@ def test_who_was_told_of_while_it_waited_is_known_at_its_end_and_nobody_else(hou
     house.submit("r1", "joined")
     batch = begin(house)
     house.cancellations.cancel(["jr0"])
-    house.ledger.settle(batch, [(OUTCOME, True)] * 3)
+    house.ledger.settle(batch, [ENDING] * 3)
     house.finish(batch)
     assert len(house.ledger.tick(25).arrivals) == 0  # it is over already
     house.wind_up()
@@ -233,7 +233,7 @@ def test_whoever_was_canceled_or_finished_meanwhile_is_told_nothing(house: House
     assert tell(house, TOLD, "jr0", "jr1", "jr2", "nobody") == 2
     assert [house.says(f"jr{number}") for number in range(3)] == ["revoked", f'{TOLD}"jr1"}}', f'{TOLD}"jr2"}}']
     assert house.says("nobody") is None
-    house.ledger.settle(batch, [(OUTCOME, True)] * 3)
+    house.ledger.settle(batch, [ENDING] * 3)
     house.finish(batch)
     assert tell(house, TOLD, "jr1", "jr2") == 0
     assert house.says("jr1") == "counts"
@@ -254,7 +254,7 @@ def test_an_end_replaces_whatever_was_said(house: House) -> None:
     house.ledger.submitted(batch, "remote", 0, TOLD)
     tell(house, TOLD, "jr0")
     (record,) = house.claim_due()
-    settled = house.ledger.settle(record, [(OUTCOME, True)] * 3)
+    settled = house.ledger.settle(record, [ENDING] * 3)
     assert settled == house.ledger.unfinished(record)
     assert settled is not None
     assert all(isinstance(each, Settled) for each in settled)

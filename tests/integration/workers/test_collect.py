@@ -16,9 +16,9 @@ from producer import Producer, all_over
 from qstore import errors
 from qstore.app import app
 from qstore.job import Options
+from qstore.preparation import Caller
 from qstore.state.connection import Connection
 from qstore.state.keys import Keys
-from qstore.submission import Caller
 from scripted_ionq import CANCEL, CHILDREN, JOB, LOOK, RESULT, SHARES, SOME_CHILDREN, SUBMIT, Part, ScriptedIonQ
 
 pytestmark = pytest.mark.usefixtures("redis_server")
@@ -46,7 +46,7 @@ class Asker:
             circuit.measure(range(width), range(width))
             job_id = f"{self._producer.keys.prefix}{state}"
             self._expected[job_id] = f"{state:0{width}b}"
-            prepared.append(self._producer.submission.prepare(Caller(job_id), circuit, Options(shots=50, **options)))
+            prepared.append(self._producer.preparation.prepare(Caller(job_id), circuit, Options(shots=50, **options)))
         submitted = self._producer.submission.submit(prepared)
         self.results = [AsyncResult(each.job_id, app=app) for each in submitted]
         return self.results

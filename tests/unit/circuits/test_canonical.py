@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import math
 import random
+import struct
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from hashlib import sha256
+from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -26,7 +28,8 @@ from qiskit.circuit.library import (
 from qiskit.quantum_info import Clifford
 
 from qstore.circuits import flat
-from qstore.circuits.canonical import canonicalize
+from qstore.circuits.canonical import Canonical, canonicalize
+from qstore.circuits.canonical import fingerprint as public_fingerprint
 from qstore.circuits.codec import decode
 from qstore.circuits.targets import find_backend
 from qstore.errors import (
@@ -36,7 +39,7 @@ from qstore.errors import (
     UnboundParametersError,
     UnsupportedCircuitError,
 )
-from qstore.job import Readout
+from qstore.job import LEVELS, Level, Readout
 
 Same = Callable[[Mapping[Any, float], Mapping[Any, float]], bool]
 
@@ -107,10 +110,22 @@ def test_a_measurement_in_the_middle_keeps_everything_under_our_own_names() -> N
     circuit.measure(0, 0)
     canonical = canonicalize(circuit)
     assert canonical.format == "qasm3"
-    assert (canonical.width, canonical.gates) == (3, 2)
+    assert (canonical.width, canonical.gates) == (2, 2)
     assert [register.name for register in canonical.build().qregs] == ["q"]
-    assert [(register.name, register.size) for register in canonical.build().cregs] == [("c", 3)]
-    assert canonical.readout == Readout((0, 1, None), ((0, 1), (2,)))
+    assert [(register.name, register.size) for register in canonical.build().cregs] == [("c", 2)]
+    assert canonical.readout == Readout((1, 0, None), ((0, 1), (2,)))
+
+
+def test_openqasm_measures_into_one_clbit_for_each_that_is_read_by_qubit_then_by_time() -> None:
+    circuit = QuantumCircuit(2, 5)
+    for qubit, clbit in [(1, 4), (0, 2), (1, 0), (1, 2), (0, 3)]:
+        circuit.h(qubit)
+        circuit.measure(qubit, clbit)
+    canonical = canonicalize(circuit)
+    assert canonical.readout.bits == (2, None, 3, 0, 1)  # what qubit 0 wrote to clbit 2 was overwritten
+    assert canonical.width == 4
+    steps = [(step.qubits, step.clbits) for step in canonical.steps if step.name == "measure"]
+    assert steps == [((1,), (1,)), ((0,), (3,)), ((1,), (2,)), ((1,), (3,)), ((0,), (0,))]
 
 
 @pytest.mark.parametrize(
@@ -193,13 +208,21 @@ def test_an_initialized_qubit_needs_no_openqasm() -> None:
 
 @pytest.mark.parametrize(
     "operation",
-    [Clifford(CXGate()), AnnotatedOperation(HGate(), [ControlModifier(1)]), UnitaryGate(np.eye(4)[[0, 2, 1, 3]])],
+    [Clifford(CXGate()), AnnotatedOperation(HGate(), [ControlModifier(1)])],
     ids=lambda operation: type(operation).__name__,
 )
 def test_what_qiskit_can_synthesize_comes_down_to_standard_gates(operation: Any) -> None:
     canonical = canonicalize(measured((operation, [0, 1])))
     assert canonical.build().data
     assert all(instruction.is_standard_gate() for instruction in canonical.build().data)
+
+
+def test_a_gate_given_by_its_matrix_stays_one_until_it_is_compiled() -> None:
+    swap = UnitaryGate(np.eye(4)[[0, 2, 1, 3]])
+    canonical = canonicalize(measured((swap, [2, 0])))
+    assert [(step.name, step.qubits) for step in canonical.steps] == [("unitary", (2, 0))]
+    (instruction,) = canonical.build().data
+    assert np.array_equal(instruction.operation.to_matrix(), swap.to_matrix())
 
 
 # -- the fingerprint: what it does not depend on ------------------------------------------------------------
@@ -264,9 +287,41 @@ def RX(angle: float) -> Gate:  # noqa: N802  stands for the class
     return circuit.data[0].operation
 
 
-def test_the_fingerprint_is_the_same_in_every_process_and_release() -> None:
-    form = "('qstore-fingerprint-1', 'qis', 2, 0, [(0, (0,), 'h', ()), (1, (0, 1), 'cx', ())])"
-    assert fingerprint(bell()) == sha256(form.encode()).hexdigest()
+@pytest.mark.parametrize("level", LEVELS[:2])
+def test_the_fingerprint_is_the_sha256_of_texts_and_then_numbers(level: Level) -> None:
+    texts = f"qstore-fingerprint-2 {level} qis 2 0\nh\ncx".encode()
+    h, cx = (0 * 2 + 0, 1, 0, 0), (1 * 2 + 0, 2, 0, 1, 0)  # place, number of wires, they, number of angles
+    numbers = struct.pack("<10q", len(texts), *h, *cx)
+    assert canonicalize(bell(), level).fingerprint == sha256(texts + numbers).hexdigest()
+
+
+def test_commuting_is_the_level_where_nobody_says_which() -> None:
+    one, other = (measured(*gates) for gates in permutations([(CXGate(), [0, 1]), (CXGate(), [0, 2])]))
+    assert canonicalize(one, "exact").fingerprint != canonicalize(other, "exact").fingerprint
+    assert canonicalize(one).fingerprint == canonicalize(other).fingerprint
+    assert canonicalize(one).fingerprint == public_fingerprint(one) == canonicalize(one, "commuting").fingerprint
+
+
+@pytest.mark.parametrize("change", ["barrier", "idle barrier", "delay", "longer delay"])
+def test_exact_keeps_barriers_and_delays_that_commuting_may_leave_out(change: str) -> None:
+    def circuit(change: str) -> QuantumCircuit:
+        circuit = QuantumCircuit(2, 2)
+        circuit.h(0)
+        if change == "barrier":
+            circuit.barrier()
+        if "delay" in change:
+            circuit.delay(1e-9 if change == "delay" else 1.2e-9, 0, "s")
+        circuit.cx(0, 1)
+        if change == "idle barrier":
+            circuit.barrier()
+        circuit.measure([0, 1], [0, 1])
+        return circuit
+
+    others = [circuit(other) for other in ("", "delay", "longer delay") if other != change]
+    prints = {canonicalize(other, "exact").fingerprint for other in others}
+    assert canonicalize(circuit(change), "exact").fingerprint not in prints
+    assert (fingerprint(circuit(change)) == fingerprint(circuit(""))) == (change != "barrier")
+    assert canonicalize(circuit(change), "semantic").fingerprint == canonicalize(circuit(""), "semantic").fingerprint
 
 
 # -- the fingerprint: what it does depend on ----------------------------------------------------------------
@@ -287,7 +342,7 @@ def variants() -> dict[str, QuantumCircuit]:
 
     return {
         "plain": build(),
-        "one bit of the angle": build(angle=math.nextafter(0.5, 1)),
+        "two steps of the angle": build(angle=0.5 + 3e-9),
         "sign of the angle": build(angle=-0.5),
         "kind of gate": build(turn="rx"),
         "qubit": build(target=2),
@@ -313,15 +368,19 @@ def test_a_gate_that_takes_another_ones_name_does_not_take_its_fingerprint() -> 
     assert fingerprint(measured((liar, [0]))) != fingerprint(measured((HGate(), [0])))
 
 
-def test_openqasm_depends_on_where_it_measures() -> None:
-    def tosses(*clbits: int) -> QuantumCircuit:
+@pytest.mark.parametrize("level", LEVELS)
+def test_openqasm_depends_on_which_measurements_are_read_and_not_on_where_they_are_written(level: Level) -> None:
+    def tosses(*clbits: int) -> Canonical:
         circuit = QuantumCircuit(1, 2)
         for clbit in clbits:
             circuit.h(0)
             circuit.measure(0, clbit)
-        return circuit
+        return canonicalize(circuit, level)
 
-    assert len({fingerprint(tosses(*clbits)) for clbits in [(0, 1), (1, 0), (0, 0), (0,)]}) == 4
+    assert len({tosses(*clbits).fingerprint for clbits in [(0, 1), (0, 0), (0,)]}) == 3
+    one, other = tosses(0, 1), tosses(1, 0)
+    assert one.fingerprint == other.fingerprint
+    assert (one.readout.bits, other.readout.bits) == ((0, 1), (1, 0))
 
 
 @settings(max_examples=5)

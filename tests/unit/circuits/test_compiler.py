@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import inspect
 import json
 import multiprocessing
 import threading
@@ -8,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+import qiskit
+import qiskit_ionq
 from qiskit import QuantumCircuit
 from qiskit.circuit.library import CCXGate, MCPhaseGate, MCXGate, PauliEvolutionGate, UnitaryGate
 from qiskit.circuit.random import random_circuit
@@ -73,6 +76,12 @@ def test_many_controls_travel_as_one_gate(level: int) -> None:
     circuit = measured(5, lambda c: c.append(MCXGate(4), [4, 3, 2, 1, 0]))
     (gate,) = json.loads(Compiler().compile(canonicalize(circuit), SIMULATOR, level))
     assert gate == {"gate": "x", "targets": [0], "controls": [4, 3, 2, 1]}
+
+
+def test_foreign_gates_that_undo_each_other_are_gone_before_they_are_translated() -> None:
+    circuit = canonicalize(measured(3, lambda c: c.ccx(0, 1, 2), lambda c: c.ccx(1, 0, 2)))
+    assert Compiler().compile(circuit, SIMULATOR, 1) == b"[]"
+    assert len(json.loads(Compiler().compile(circuit, SIMULATOR, 0))) > 2
 
 
 def test_a_qubit_measured_in_the_middle_travels_as_openqasm() -> None:
@@ -170,6 +179,97 @@ def test_what_is_remembered_is_bounded_in_bytes_too(runs: list[str]) -> None:
     assert len(runs) in {4, 5}  # two fit, whichever way the third is a little longer or shorter
 
 
+def test_as_many_circuits_are_remembered_as_it_says(runs: list[str]) -> None:
+    default = inspect.signature(Compiler).parameters["capacity"].default
+    assert default == 1000
+    compiler = Compiler(capacity=default)
+    circuits = [canonicalize(turned(0.001 + number / 1000)) for number in range(default + 1)]
+    for circuit in circuits:
+        compiler.compile(circuit, SIMULATOR, 1)
+    runs.clear()
+    for circuit in circuits[:0:-1]:
+        compiler.compile(circuit, SIMULATOR, 1)
+    assert runs == []
+    compiler.compile(circuits[0], SIMULATOR, 1)
+    assert len(runs) == 1
+
+
+def test_what_another_process_compiled_is_not_compiled_again(runs: list[str]) -> None:
+    compiler, circuit = Compiler(), canonicalize(turned(0.5))
+    compiler.remember(circuit, SIMULATOR, 2, b"[]")
+    assert compiler.compile(circuit, SIMULATOR, 2) == b"[]"
+    assert compiler.ready(circuit, SIMULATOR, 2) == b"[]"
+    assert runs == []
+    assert compiler.compile(circuit, SIMULATOR, 1) != b"[]"
+
+
+# -- under which name ---------------------------------------------------------------------------------------
+
+
+def test_the_name_of_a_compiled_circuit_tells_all_that_decides_about_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiler, circuit = Compiler(), canonicalize(turned(0.5))
+    names = [
+        compiler.key(circuit, SIMULATOR, 1),
+        compiler.key(canonicalize(turned(0.6)), SIMULATOR, 1),
+        compiler.key(circuit, find_backend("qpu.forte-1"), 1),
+        compiler.key(circuit, SIMULATOR, 2),
+    ]
+    for package, version in ((qiskit, "99.1"), (qiskit_ionq, "99.2")):
+        with monkeypatch.context() as patch:
+            patch.setattr(package, "__version__", version)
+            names.append(Compiler().key(circuit, SIMULATOR, 1))
+            assert version in names[-1]
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "VERSION", "qstore-compiler-99")
+        names.append(Compiler().key(circuit, SIMULATOR, 1))
+    assert circuit.fingerprint in names[0]
+    assert len(set(names)) == len(names)
+
+
+def test_backends_of_one_width_share_a_name_and_so_do_processes() -> None:
+    circuit = canonicalize(turned(0.5))
+    assert Compiler().key(circuit, find_backend("qpu.aria-1"), 0) == Compiler().key(
+        canonicalize(turned(0.5)), find_backend("qpu.aria-2"), 0
+    )
+
+
+# -- what takes no time -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("level", [0, 1])
+def test_a_short_circuit_is_ready_with_what_compiling_it_makes(level: int) -> None:
+    circuit = canonicalize(measured(3, lambda c: c.u(1, 2, 3, 0), lambda c: c.ccx(0, 1, 2), lambda c: c.barrier()))
+    assert Compiler().ready(circuit, SIMULATOR, level) == Compiler().compile(circuit, SIMULATOR, level)
+
+
+@pytest.mark.parametrize(
+    ("circuit", "level"),
+    [
+        (measured(1, *[lambda c: c.sx(0)] * 65), 1),
+        (measured(2, lambda c: c.append(UnitaryGate(random_unitary(4, seed=1)), [0, 1])), 1),
+        (turned(0.5), 2),
+    ],
+    ids=["many gates", "a matrix", "level 2"],
+)
+def test_what_takes_time_is_not_ready_before_it_was_compiled(circuit: QuantumCircuit, level: int) -> None:
+    compiler, canonical = Compiler(), canonicalize(circuit)
+    assert compiler.ready(canonical, SIMULATOR, level) is None
+    wire = compiler.compile(canonical, SIMULATOR, level)
+    assert compiler.ready(canonical, SIMULATOR, level) == wire
+
+
+def test_at_levels_0_and_1_qiskit_compiles_no_circuit_of_known_gates(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiler = Compiler()
+
+    def turned_together(angle: float) -> Canonical:
+        return canonicalize(measured(2, lambda c: c.cu(angle, 2, 3, 4, 0, 1), lambda c: c.h(0)))
+
+    compiler.compile(turned_together(0.1), SIMULATOR, 1)
+    monkeypatch.setattr(PassManager, "run", None)
+    for level in (0, 1):
+        compiler.compile(turned_together(0.2), SIMULATOR, level)
+
+
 def test_a_circuit_larger_than_the_memory_is_compiled_all_the_same() -> None:
     compiler = Compiler(capacity_bytes=1)
     first = compiler.compile(canonicalize(turned(0.5)), SIMULATOR, 1)
@@ -207,8 +307,8 @@ def test_a_child_forked_after_a_compilation_compiles_too() -> None:
         return canonicalize(circuit)
 
     compiler, backend = Compiler(), find_backend("simulator")
-    compiler.compile(general(0.3), backend, 1)
-    child = multiprocessing.get_context("fork").Process(target=compiler.compile, args=(general(0.4), backend, 1))
+    compiler.compile(general(0.3), backend, 2)
+    child = multiprocessing.get_context("fork").Process(target=compiler.compile, args=(general(0.4), backend, 2))
     child.start()
     child.join(30)
     stuck = child.is_alive()

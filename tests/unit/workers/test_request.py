@@ -37,10 +37,13 @@ def result(source: Source = "executed", done: float = DONE) -> Result:
         name="bell",
         fingerprint="f" * 64,
         source=source,
+        executed_at=done,
+        age=0.0,
+        parts=None,
         remote_id="remote",
         seed=1,
         times=Times(asked=ASKED, sent=SENT, done=done),
-        cost=Cost(quantum_seconds=None),
+        cost=Cost(quantum_seconds=None, usd=0.0),
     )
 
 

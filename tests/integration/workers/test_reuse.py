@@ -1,0 +1,98 @@
+"""What a caller gets who asks for a circuit again: which sample it is, how old it is, and what it cost."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from qstore.state.connection import Connection
+from qstore.state.keys import Keys
+from scripted_ionq import SUBMIT, Part, ScriptedIonQ
+from service import Service
+
+pytestmark = pytest.mark.usefixtures("redis_server")
+
+
+@pytest.fixture
+def ionq() -> Iterator[ScriptedIonQ]:
+    server = ScriptedIonQ()
+    server.prepare = fair
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def service(connection: Connection, keys: Keys, replica: Callable[..., Any], ionq: ScriptedIonQ) -> Service:
+    return Service(connection, keys, replica(ionq.url))
+
+
+def fair(part: Part) -> None:
+    """Whatever the circuit is, a fair coin comes of it."""
+    part.share = {"0": 0.5, "1": 0.5}
+
+
+def sample(result: dict[str, Any]) -> tuple[Any, ...]:
+    """What tells one sample from another."""
+    return result["counts"], result["seed"], result["remote_id"], result["executed_at"]
+
+
+def test_always_is_the_same_sample_again_and_says_so(service: Service, ionq: ScriptedIonQ) -> None:
+    before = time.time()
+    first, joined = service.read(service.ask(), service.ask(reuse="always"))
+    after = time.time()
+    assert (first["source"], first["age"], joined["source"], joined["age"]) == ("executed", 0.0, "joined", 0.0)
+    assert before <= first["executed_at"] <= after
+    service.make_older(42.0)
+    again = service.answer(reuse=True)
+    assert again["source"] == "cached"
+    assert 42.0 <= again["age"] < 42.0 + time.time() - before
+    assert sample(again) == sample(joined) == sample(first)
+    assert [each["cost"]["usd"] for each in (first, joined, again)] == [0.0, 0.0, 0.0]
+    assert ionq.asked.count(SUBMIT) == 1
+
+
+@pytest.mark.parametrize("never", ["never", False])
+def test_never_is_a_new_sample_each_time_and_answers_nobody_else(service: Service, never: Any) -> None:
+    service.answer()
+    results = service.read(service.ask(reuse=never), service.ask(reuse=never), service.ask())
+    assert [result["source"] for result in results] == ["executed", "executed", "cached"]
+    assert all(result["age"] == 0.0 for result in results[:2])
+    assert len({result["seed"] for result in results}) == 3
+    assert len({result["executed_at"] for result in results}) == 3
+
+
+def test_inflight_joins_what_runs_and_takes_nothing_that_was_stored(service: Service, ionq: ScriptedIonQ) -> None:
+    old = service.answer()
+    first, joined = service.read(service.ask(reuse="inflight"), service.ask(reuse="inflight"))
+    assert [(each["source"], each["age"]) for each in (first, joined)] == [("executed", 0.0), ("joined", 0.0)]
+    assert sample(first) == sample(joined) != sample(old)
+    assert first["executed_at"] > old["executed_at"]
+    assert sample(service.answer()) == sample(first)
+    assert ionq.asked.count(SUBMIT) == 2
+
+
+def test_whoever_waits_for_a_new_sample_is_not_answered_with_the_old_one_nor_others_kept_from_it(
+    service: Service,
+) -> None:
+    old = service.answer()
+    waits = service.ask(reuse="inflight")
+    assert sample(service.answer()) == sample(old)
+    (new,) = service.read(waits)
+    assert new["source"] == "executed"
+
+
+def test_max_age_takes_a_young_result_and_executes_instead_of_an_old_one(service: Service, ionq: ScriptedIonQ) -> None:
+    old = service.answer()
+    service.make_older(60.0)
+    young = service.answer(max_age=120)
+    assert (young["source"], sample(young)) == ("cached", sample(old))
+    assert 60.0 <= young["age"] < 120.0
+    new, joined = service.read(service.ask(max_age=59.9), service.ask(max_age=30))
+    assert [(each["source"], each["age"]) for each in (new, joined)] == [("executed", 0.0), ("joined", 0.0)]
+    assert sample(new) == sample(joined) != sample(old)
+    again = service.answer(max_age=30)
+    assert (again["source"], sample(again)) == ("cached", sample(new))
+    assert ionq.asked.count(SUBMIT) == 2
