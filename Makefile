@@ -43,8 +43,10 @@ format: $(STAMP) ## format the code
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: $(STAMP) ## compiling beside plain Qiskit, jobs per second beside plain Celery tasks, of one replica and of more
+bench: $(STAMP) ## naming, compiling, published workloads, and jobs per second, beside what one would otherwise use
+	@$(BIN)/python benchmarks/fingerprint.py
 	@$(BIN)/python benchmarks/compile.py
+	@$(BIN)/python benchmarks/workloads.py
 	@$(BIN)/python benchmarks/throughput.py
 	@$(BIN)/python benchmarks/scaling.py
 

@@ -42,10 +42,21 @@ def within(angle: float, period: int) -> int:
         period: Steps, a multiple of `TURN`.
     """
     if not -_PRECISE < angle < _PRECISE:
-        turns = period // TURN
-        # sines and cosines are reduced to the last bit, however large the angle
-        angle = turns * math.atan2(math.sin(angle / turns), math.cos(angle / turns))
+        angle = _reduced(angle, period)
     return round(angle * _PER_RADIAN) % period
+
+
+def between(angle: float, period: int) -> float:
+    """The same before it is rounded: sums of such are as good as the angle that was summed up first."""
+    if not -_PRECISE < angle < _PRECISE:
+        angle = _reduced(angle, period)
+    return angle * _PER_RADIAN % period
+
+
+def _reduced(angle: float, period: int) -> float:
+    """The angle within a period: sines and cosines are reduced to the last bit, however large it is."""
+    turns = period // TURN
+    return turns * math.atan2(math.sin(angle / turns), math.cos(angle / turns))
 
 
 def matrix_on_grid(entries: Sequence[float]) -> tuple[int, ...]:

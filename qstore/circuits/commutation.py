@@ -55,7 +55,7 @@ class Rule:
 
     kinds: tuple[int, ...]
     periods: tuple[int, ...] = ()
-    special: Mapping[tuple[int, ...], tuple[int, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    special: Mapping[tuple[float, ...], tuple[int, ...]] = field(default_factory=lambda: MappingProxyType({}))
     symmetric: int = 0
 
 
@@ -69,7 +69,7 @@ def _fixed(kinds: str, symmetric: int = 0) -> Rule:
 
 def _rotation(axes: str, symmetric: int = 0) -> Rule:
     """exp(-i angle/2 P) with a product P of Pauli matrices: nothing at whole turns, P itself at half turns."""
-    special: dict[tuple[int, ...], tuple[int, ...]] = {
+    special: dict[tuple[float, ...], tuple[int, ...]] = {
         (0,): _kinds("." * len(axes)),
         (HALF_TURN,): _kinds(axes.lower()),
     }
@@ -78,12 +78,12 @@ def _rotation(axes: str, symmetric: int = 0) -> Rule:
 
 def _controlled_rotation(axes: str) -> Rule:
     """A turn of the target becomes a Z of the control, two are nothing."""
-    special: dict[tuple[int, ...], tuple[int, ...]] = {(0,): _kinds(".."), (TURN,): _kinds("z.")}
+    special: dict[tuple[float, ...], tuple[int, ...]] = {(0,): _kinds(".."), (TURN,): _kinds("z.")}
     return Rule(_kinds(axes), (2 * TURN,), MappingProxyType(special))
 
 
 def _controlled_phase(qubits: int) -> Rule:
-    return Rule(_kinds("Z" * qubits), (TURN,), MappingProxyType({(0,): _kinds("." * qubits)}), qubits)
+    return Rule(_kinds("Z" * qubits), (TURN,), MappingProxyType({(0.0,): _kinds("." * qubits)}), qubits)
 
 
 RULES: Mapping[str, Rule] = MappingProxyType(

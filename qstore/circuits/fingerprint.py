@@ -28,7 +28,9 @@ def fingerprint_of(steps: Sequence[Step], qubits: int, clbits: int, form: str, l
         form: What its outcome is over.
         level: How much another may differ; part of the fingerprint.
     """
-    return sha256(packed(normal_form(steps, qubits, clbits, level), qubits, clbits, form, level)).hexdigest()
+    return sha256(
+        packed(normal_form(steps, qubits, clbits, level, trims=form == "qis"), qubits, clbits, form, level)
+    ).hexdigest()
 
 
 def packed(records: Sequence[Record], qubits: int, clbits: int, form: str, level: Level) -> bytes:
@@ -43,7 +45,7 @@ def packed(records: Sequence[Record], qubits: int, clbits: int, form: str, level
     """
     header = f"{VERSION} {level} {form} {qubits} {clbits}"
     texts = "\n".join([header, *[name for _, _, name, _ in records]]).encode()
-    numbers = [len(texts)]
+    numbers: list[float] = [len(texts)]
     for place, wires, _, angles in records:
         numbers += (place, len(wires), *wires, len(angles), *angles)
     return texts + struct.pack(f"<{len(numbers)}q", *numbers)

@@ -7,19 +7,19 @@ same layers. This is Foata's normal form (Cartier and Foata, "Problèmes combina
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import combinations
 from operator import itemgetter
 
-from qstore.circuits.commutation import CONFLICTS, KINDS, any_exchange, exchange, may_exchange, rule_of
+from qstore.circuits.commutation import CONFLICTS, KINDS, Rule, any_exchange, exchange, may_exchange, rule_of
 
 _Row = list[int]  # by kind of action: the first layer behind all gates that act so on the wire
 
 # By kind of action: picks out of a row what it conflicts with. The first kind conflicts with none, and is always 0.
-_CONFLICTING = [itemgetter(0, 0, *conflicts) for conflicts in CONFLICTS]
+_CONFLICTING: list[Callable[[_Row], tuple[int, ...]]] = [itemgetter(*(conflicts or (0, 0))) for conflicts in CONFLICTS]
 
 
-Letter = tuple[str, tuple[int, ...], tuple[int, ...], tuple[int, ...]]
+Letter = tuple[str, tuple[int, ...], tuple[float, ...], tuple[int, ...]]
 """A step without what does not matter about it.
 
 Its name; its wires, qubits, sorted where they are interchangeable, then clbits, counted from the number of qubits on;
@@ -27,10 +27,17 @@ its angles in grid steps, modulo their period; and how it acts on each wire, as 
 """
 
 
-def letter_of(name: str, wires: tuple[int, ...], angles: tuple[int, ...]) -> Letter:
-    """The letter whose other parts are these."""
+def letter_of(name: str, wires: tuple[int, ...], angles: tuple[float, ...]) -> Letter:
+    """The letter whose other parts are these; it acts as it would with its angles rounded."""
     rule = rule_of(name, len(wires))
-    return name, wires, angles, rule.special.get(angles, rule.kinds)
+    return name, wires, angles, rule.special.get(rounded(rule, angles), rule.kinds)
+
+
+def rounded(rule: Rule, angles: tuple[float, ...]) -> tuple[float, ...]:
+    """The angles of a gate, in whole grid steps, modulo their period."""
+    if not rule.periods:
+        return angles
+    return tuple([round(angle) % period for angle, period in zip(angles, rule.periods, strict=True)])
 
 
 Kin = tuple[str, tuple[int, ...], tuple[int, ...]]
@@ -69,6 +76,18 @@ class Layers:
                 layer = behind
         if layer and self._exchanges is not None and self._exchanges.concern(name, wires, layer):
             return self._exchanges.layer_of(name, wires, kinds)
+        return layer
+
+    def add(self, name: str, wires: tuple[int, ...], kinds: tuple[int, ...]) -> int:
+        """Let a gate stand where it would, and say on which layer that is: `of` and `put`, sooner for one wire."""
+        if len(wires) > 1 or self._exchanges is not None:
+            layer = self.of(name, wires, kinds)
+            self.put(name, wires, kinds, layer)
+            return layer
+        row, kind = self._rows[wires[0]], kinds[0]
+        layer = max(_CONFLICTING[kind](row))
+        if kind and row[kind] <= layer:
+            row[kind] = layer + 1
         return layer
 
     def put(self, name: str, wires: tuple[int, ...], kinds: tuple[int, ...], layer: int) -> None:

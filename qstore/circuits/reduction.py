@@ -61,7 +61,7 @@ def reduced(letters: Iterable[Letter], wires: int) -> list[Letter]:
     depend on their author.
 
     Args:
-        letters: Gates, in an order in which they act.
+        letters: Gates, in an order in which they act. Their angles need not be whole: what adds up is rounded last.
         wires: Of the circuit.
 
     Returns:
@@ -168,10 +168,10 @@ def _as_power(letter: Letter) -> Letter:
     return letter
 
 
-def _power(name: str, wires: tuple[int, ...], angle: int) -> Letter:
+def _power(name: str, wires: tuple[int, ...], angle: float) -> Letter:
     return letter_of(name, wires, (angle % _PERIODS[name],))
 
 
 def _is_nothing(letter: Letter) -> bool:
     name, _, angles, _ = letter
-    return name in _PERIODS and not angles[0]
+    return name in _PERIODS and not round(angles[0]) % _PERIODS[name]

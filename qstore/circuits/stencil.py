@@ -114,7 +114,7 @@ class FingerprintStencil:
         self, steps: Sequence[Step], places: Sequence[tuple[int, int]], picks: Sequence[int], qubits: int
     ) -> None:
         turns: dict[tuple[int, int], int] = {}  # number to come, and period
-        special: set[int] = set()
+        special: set[float] = set()
         marks: list[int] = []
         which: list[int] = []
         for (index, place), pick in zip(places, picks, strict=True):
@@ -125,7 +125,7 @@ class FingerprintStencil:
             special.update(number for numbers in rule.special for number in numbers)
             which.append(turns.setdefault((pick, rule.periods[place]), len(turns)))
             marks.append(within(angles[place], rule.periods[place]))
-        records = normal_form(steps, qubits, 0, "commuting")
+        records = normal_form(steps, qubits, 0, "commuting", trims=True)
         if any(alike > 1 for alike in Counter(record[:-1] for record in records if record[-1]).values()):
             raise ValueError("Angles decide about the order of records.")
         cut = packed(records, qubits, 0, "qis", "commuting")

@@ -74,6 +74,7 @@ def test_a_matrix_keeps_its_numbers_under_a_global_phase_and_nothing_else(seed: 
     for phase in (0.1, math.pi, 4.0):
         turned = matrix_on_grid(entries(matrix * np.exp(1j * phase)))
         assert max(abs(one - other) for one, other in zip(numbers, turned, strict=True)) <= 1
+    assert numbers != matrix_on_grid(entries(np.diag([1, 1, 1, np.exp(1e-8j)]) @ matrix))
     assert numbers != matrix_on_grid(entries(matrix.T))
     assert numbers != matrix_on_grid(entries(matrix.conj()))
     assert numbers != matrix_on_grid(entries(np.diag([1, 1, 1, -1]) @ matrix))

@@ -218,11 +218,11 @@ def test_what_qiskit_can_synthesize_comes_down_to_standard_gates(operation: Any)
 
 
 def test_a_gate_given_by_its_matrix_stays_one_until_it_is_compiled() -> None:
-    swap = UnitaryGate(np.eye(4)[[0, 2, 1, 3]])
-    canonical = canonicalize(measured((swap, [2, 0])))
+    cycle = UnitaryGate(np.eye(4)[[1, 2, 3, 0]] * [1, 1j, -1, 1])
+    canonical = canonicalize(measured((cycle, [2, 0])))
     assert [(step.name, step.qubits) for step in canonical.steps] == [("unitary", (2, 0))]
     (instruction,) = canonical.build().data
-    assert np.array_equal(instruction.operation.to_matrix(), swap.to_matrix())
+    assert np.array_equal(instruction.operation.to_matrix(), cycle.to_matrix())
 
 
 # -- the fingerprint: what it does not depend on ------------------------------------------------------------

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister
-from qiskit.circuit import BreakLoopOp, ContinueLoopOp, ForLoopOp, Parameter
+from qiskit.circuit import CASE_DEFAULT, BreakLoopOp, ContinueLoopOp, ForLoopOp, Parameter
 from qiskit.circuit.classical import expr, types
 
 from qstore.circuits.canonical import fingerprint
@@ -56,6 +56,8 @@ KINDS: dict[str, Add] = {
     "for": lambda c: c.for_loop(range(2), None, block("x"), [0], []),
     "for longer": lambda c: c.for_loop(range(3), None, block("x"), [0], []),
     "switch": lambda c: c.switch(c.cregs[0], [(1, block("x"))], [0], []),
+    "switch another": lambda c: c.switch(c.cregs[0], [(2, block("x"))], [0], []),
+    "switch any": lambda c: c.switch(c.cregs[0], [(CASE_DEFAULT, block("x"))], [0], []),
     "switch others": lambda c: c.switch(c.cregs[0], [((1, 2), block("x"))], [0], []),
     "switch two": lambda c: c.switch(c.cregs[0], [(1, block("x")), (2, block("x"))], [0], []),
     "box": lambda c: c.box(block("x"), [0], []),

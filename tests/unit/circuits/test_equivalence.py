@@ -8,7 +8,8 @@ from rich.console import Console
 from qstore.job import LEVELS
 from variants import OTHER_GATES, SAME_GATES, Rates, hit_rates, table
 
-CIRCUITS, GATES = 120, 20
+CIRCUITS, GATES = 120, 20  # half of the gates turn by an angle
+NUDGE = "angles + 1e-12"
 
 
 @pytest.fixture(scope="module")
@@ -19,10 +20,17 @@ def rates() -> Rates:
     return measured
 
 
-@pytest.mark.parametrize("variant", [*SAME_GATES])
+@pytest.mark.parametrize("variant", [variant for variant in SAME_GATES if variant != NUDGE])
 def test_commuting_sees_through_all_that_leaves_the_gates_as_they_are(variant: str, rates: Rates) -> None:
-    # Where an angle stands within 1e-12 of an edge of the grid, the nudge takes it to the next number.
-    assert rates[variant]["commuting"] >= (0.99 if variant == "angles + 1e-12" else 1)
+    assert rates[variant]["commuting"] == 1
+
+
+def test_commuting_sees_through_a_nudge_in_99_of_100_circuits_of_ten_angles() -> None:
+    # Of angles at random one in 1,500 stands within 1e-12 of an edge of the grid, and the nudge takes it to the next
+    # number; half of these are multiples of pi / 4, which stand far from any. So ten of them are to hit in 99.7 %, and
+    # the rate falls with every further angle. A small sample could not tell that from 98 %.
+    rate = hit_rates({NUDGE: SAME_GATES[NUDGE]}, 1500, GATES, seed=5)[NUDGE]["commuting"]
+    assert 0.99 <= rate < 1
 
 
 @pytest.mark.parametrize("variant", ["registers renamed", "disjoint gates reordered", "clbits relabeled"])

@@ -182,7 +182,13 @@ TURNED = [CRXGate, CRYGate, CRZGate, lambda angle: CU3Gate(angle, 0.3, 0.4), lam
 
 @pytest.mark.parametrize("turned", TURNED)
 def test_a_controlled_rotation_is_itself_after_two_turns_and_not_after_one(turned: Callable[[float], Gate]) -> None:
-    one, other, itself = (assembled([(turned(0.5 + turns * math.tau), (0, 1))], 2) for turns in (0, 1, 2))
+    awake: list[Placed] = [
+        (HGate(), (0,)),
+        (RYGate(0.7), (1,)),
+    ]  # of a qubit that is 0 nothing turns, whatever the angle
+    one, other, itself = (
+        assembled([*awake, (turned(0.5 + turns * math.tau), (0, 1)), *awake], 2) for turns in (0, 1, 2)
+    )
     for level in ("commuting", "semantic"):
         assert fingerprint(one, level) == fingerprint(itself, level)
         assert fingerprint(one, level) != fingerprint(other, level)
@@ -204,7 +210,9 @@ def test_angles_farther_apart_than_a_step_differ(level: Any) -> None:
     ],
 )
 def test_gates_that_merge_pass_no_gate_they_do_not_commute_with(one: Any, other: Any) -> None:
-    assert fingerprint(spelled(one), "semantic") != fingerprint(spelled(other), "semantic")
+    awake, read = ("y0 0.7", "y1 0.9"), ("y0 0.4", "y1 0.3")  # so that phases tell
+    one, other = (spelled((*awake, *words, *read)) for words in (one, other))
+    assert fingerprint(one, "semantic") != fingerprint(other, "semantic")
 
 
 @pytest.mark.parametrize(
@@ -248,3 +256,45 @@ def test_what_differs_differs_at_every_level(one: list[Placed], other: list[Plac
     mixed: list[Placed] = [(RYGate(0.3 + qubit), (qubit,)) for qubit in range(4)]  # so that no gate is idle
     for level in LEVELS:
         assert fingerprint(assembled([*mixed, *one], 4), level) != fingerprint(assembled([*mixed, *other], 4), level)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (("h0", "z0"), ("h0",)),  # a phase in the end
+        (("h0", "h1", "zz01 0.3", "z0"), ("h0", "h1")),
+        (("z0", "h0"), ("h0",)),  # a phase of zeros
+        (("zz01 0.4", "h0"), ("h0",)),
+        (("h0", "y1 0.3", "xx01 pi", "z1"), ("h0", "y1 0.3", "xx01 pi")),
+        (("h1", "cx01"), ("h1",)),  # a control that is 0
+        (("z0", "h1", "cx01", "h0", "cx01", "z1"), ("h1", "h0", "cx01")),
+    ],
+)
+def test_what_nobody_can_see_is_no_part_of_the_semantic_fingerprint(one: Any, other: Any) -> None:
+    assert fingerprint(spelled(one), "semantic") == fingerprint(spelled(other), "semantic")
+    assert fingerprint(spelled(one)) != fingerprint(spelled(other))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (("h0", "z0", "h0"), ("h0", "h0")),  # a phase that is turned into more
+        (("h0", "cx01"), ("h0",)),
+        (("x0", "cx01"), ("x0",)),
+        (("h0", "cx01", "h0"), ("h0", "cx01")),
+        (("h0", "x0 0.2"), ("h0",)),
+    ],
+)
+def test_what_can_be_seen_is_part_of_it(one: Any, other: Any) -> None:
+    assert fingerprint(spelled(one), "semantic") != fingerprint(spelled(other), "semantic")
+
+
+def test_merged_rotations_are_rounded_once() -> None:
+    rng = random.Random(7)
+    hits = 0
+    for _ in range(300):
+        one, other = rng.uniform(-3, 3), rng.uniform(-3, 3)
+        split: list[Placed] = [(HGate(), (0,)), (RZGate(one), (0,)), (RZGate(other), (0,)), (HGate(), (0,))]
+        whole: list[Placed] = [(HGate(), (0,)), (RZGate(one + other), (0,)), (HGate(), (0,))]
+        hits += fingerprint(assembled(split, 1), "semantic") == fingerprint(assembled(whole, 1), "semantic")
+    assert hits >= 299
