@@ -21,6 +21,8 @@ from qstore.sandbox.process import Process
 from qstore.settings import Settings
 from qstore.state.connection import Connection
 from qstore.state.keys import Keys
+from scripted_ionq import ScriptedIonQ, fair
+from service import Service
 from workers.resources import Resources
 
 KEY = "the-key-of-the-replica"
@@ -127,3 +129,18 @@ def replica(keys: Keys, connection: Connection) -> Iterator[Callable[..., Replic
         each.resources.close()
     for key in connection.client.scan_iter(f"{keys.prefix}*"):
         connection.client.delete(key)
+
+
+@pytest.fixture
+def coins() -> Iterator[ScriptedIonQ]:
+    """IonQ, where every job completes and every coin is fair."""
+    server = ScriptedIonQ()
+    server.prepare = fair
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def service(connection: Connection, keys: Keys, replica: Callable[..., Replica], coins: ScriptedIonQ) -> Service:
+    """One that asks for such coins."""
+    return Service(connection, keys, replica(coins.url))

@@ -3,37 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from qstore.errors import InvalidOptionError, JobFailedError
 from qstore.options import parse_options
-from qstore.state.connection import Connection
-from qstore.state.keys import Keys
-from scripted_ionq import Part, ScriptedIonQ
+from scripted_ionq import Part, ScriptedIonQ, fair
 from service import Service
 from workers.endings import Endings
 
 pytestmark = pytest.mark.usefixtures("redis_server")
-
-
-@pytest.fixture
-def ionq() -> Iterator[ScriptedIonQ]:
-    server = ScriptedIonQ()
-    server.prepare = fair
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def service(connection: Connection, keys: Keys, replica: Callable[..., Any], ionq: ScriptedIonQ) -> Service:
-    return Service(connection, keys, replica(ionq.url))
-
-
-def fair(part: Part) -> None:
-    part.share = {"0": 0.75, "1": 0.25}
 
 
 def failing(part: Part) -> None:
@@ -44,10 +24,10 @@ def parts(result: dict[str, Any]) -> list[tuple[str, int]]:
     return [(part["remote_id"], part["shots"]) for part in result["parts"]]
 
 
-def test_only_what_is_missing_is_bought_and_all_of_it_is_merged(service: Service, ionq: ScriptedIonQ) -> None:
+def test_only_what_is_missing_is_bought_and_all_of_it_is_merged(service: Service, coins: ScriptedIonQ) -> None:
     first = service.answer(shots=1000, reuse="bank")
     second = service.answer(shots=4000, reuse="bank")
-    assert ionq.shots == [1000, 3000]
+    assert coins.shots == [1000, 3000]
     assert (first["source"], second["source"]) == ("executed", "executed")
     assert (parts(first), parts(second)) == ([("job-1", 1000)], [("job-1", 1000), ("job-2", 3000)])
     assert (sum(first["counts"].values()), sum(second["counts"].values())) == (1000, 4000)
@@ -57,10 +37,10 @@ def test_only_what_is_missing_is_bought_and_all_of_it_is_merged(service: Service
     assert second["probabilities"] == first["probabilities"]
 
 
-def test_fewer_than_there_are_are_drawn_and_nothing_is_bought(service: Service, ionq: ScriptedIonQ) -> None:
+def test_fewer_than_there_are_are_drawn_and_nothing_is_bought(service: Service, coins: ScriptedIonQ) -> None:
     banked = service.answer(shots=1000, reuse="bank")
     one, other = service.answer(shots=500, reuse="bank"), service.answer(shots=500, reuse="bank")
-    assert ionq.shots == [1000]
+    assert coins.shots == [1000]
     for drawn in (one, other):
         assert (drawn["source"], drawn["shots"], parts(drawn)) == ("banked", 500, [("job-1", 500)])
         assert sum(drawn["counts"].values()) == 500
@@ -71,18 +51,18 @@ def test_fewer_than_there_are_are_drawn_and_nothing_is_bought(service: Service, 
     assert service.tally.read().hits == 3
 
 
-def test_banks_are_for_those_who_ask_for_them(service: Service, ionq: ScriptedIonQ) -> None:
+def test_banks_are_for_those_who_ask_for_them(service: Service, coins: ScriptedIonQ) -> None:
     service.answer(shots=1000)
     banked = service.answer(shots=1000, reuse="bank")
     assert banked["source"] == "executed"
     assert service.answer(shots=1000)["parts"] is None
-    assert ionq.shots == [1000, 1000]
+    assert coins.shots == [1000, 1000]
 
 
-def test_who_joins_for_more_waits_until_the_rest_is_bought(service: Service, ionq: ScriptedIonQ) -> None:
+def test_who_joins_for_more_waits_until_the_rest_is_bought(service: Service, coins: ScriptedIonQ) -> None:
     few, more, most = (service.ask(shots=shots, reuse="bank") for shots in (300, 1000, 700))
     results = service.read(few, more, most)
-    assert ionq.shots == [300, 700]
+    assert coins.shots == [300, 700]
     assert [(each["shots"], sum(each["counts"].values())) for each in results] == [(300, 300), (1000, 1000), (700, 700)]
     assert [each["source"] for each in results] == ["executed", "executed", "joined"]
     assert parts(results[1]) == [("job-1", 300), ("job-2", 700)]
@@ -92,7 +72,7 @@ def test_who_joins_for_more_waits_until_the_rest_is_bought(service: Service, ion
 
 
 def test_who_asks_for_more_while_the_outcome_is_read_is_seen(
-    service: Service, ionq: ScriptedIonQ, monkeypatch: pytest.MonkeyPatch
+    service: Service, coins: ScriptedIonQ, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = service.ask(shots=100, reuse="bank")
     late: list[Any] = []
@@ -108,28 +88,28 @@ def test_who_asks_for_more_while_the_outcome_is_read_is_seen(
     service.replica.turn_until(lambda: late, "the outcome")
     results = service.read(first, *late)
     assert [sum(each["counts"].values()) for each in results] == [100, 250]
-    assert ionq.shots == [100, 150]
+    assert coins.shots == [100, 150]
 
 
-def test_a_purchase_that_fails_takes_nothing_from_the_bank(service: Service, ionq: ScriptedIonQ) -> None:
+def test_a_purchase_that_fails_takes_nothing_from_the_bank(service: Service, coins: ScriptedIonQ) -> None:
     service.answer(shots=100, reuse="bank")
-    ionq.prepare = failing
+    coins.prepare = failing
     failed = service.ask(shots=400, reuse="bank")
     with pytest.raises(JobFailedError, match="no luck"):
         service.read(failed)
-    ionq.prepare = fair
+    coins.prepare = fair
     assert service.answer(shots=100, reuse="bank")["source"] == "banked"
     assert sum(service.answer(shots=400, reuse="bank")["counts"].values()) == 400
-    assert ionq.shots == [100, 300, 300]
+    assert coins.shots == [100, 300, 300]
 
 
-def test_shots_of_another_calibration_are_not_added_up(service: Service, ionq: ScriptedIonQ) -> None:
+def test_shots_of_another_calibration_are_not_added_up(service: Service, coins: ScriptedIonQ) -> None:
     machine: dict[str, Any] = {"backend": "qpu.forte-1", "reuse": "bank"}
     service.answer(shots=1000, **machine)
-    ionq.calibration = "tuesday"
+    coins.calibration = "tuesday"
     service.calibrations.renew("qpu.forte-1", "tuesday")
     result = service.answer(shots=1500, **machine)
-    assert (ionq.shots, parts(result)) == ([1000, 1500], [("job-2", 1500)])
+    assert (coins.shots, parts(result)) == ([1000, 1500], [("job-2", 1500)])
     assert sum(result["counts"].values()) == 1500
 
 
@@ -141,12 +121,12 @@ def test_money_is_saved_by_the_share_of_what_was_drawn(service: Service) -> None
 
 
 def test_a_machine_that_debiases_is_not_asked_for_fewer_shots_than_it_takes(
-    service: Service, ionq: ScriptedIonQ
+    service: Service, coins: ScriptedIonQ
 ) -> None:
     machine: dict[str, Any] = {"backend": "qpu.forte-1", "reuse": "bank", "error_mitigation": "debiasing"}
     service.answer(shots=1000, **machine)
     result = service.answer(shots=1100, **machine)
-    assert ionq.shots == [1000, 500]
+    assert coins.shots == [1000, 500]
     assert sum(part["shots"] for part in result["parts"]) == 1100
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -12,7 +12,7 @@ import pytest
 from conditions import wait_until
 from qstore.state.connection import Connection
 from qstore.state.keys import Keys
-from scripted_ionq import BACKEND, COST, SUBMIT, Answer, Part, ScriptedIonQ
+from scripted_ionq import BACKEND, COST, SUBMIT, Answer, Part, ScriptedIonQ, fair
 from service import Service
 
 pytestmark = pytest.mark.usefixtures("redis_server")
@@ -21,41 +21,21 @@ MACHINE = "qpu.forte-1"
 Replicas = Callable[..., Any]
 
 
-@pytest.fixture
-def ionq() -> Iterator[ScriptedIonQ]:
-    """One on which every coin is fair."""
-    server = ScriptedIonQ()
-    server.prepare = fair
-    yield server
-    server.close()
-
-
-def fair(part: Part) -> None:
-    for each in (part, *part.children):
-        each.document["status"] = "completed"
-        each.share = {"0": 0.5, "1": 0.5}
-
-
 def wait_in_line(part: Part) -> None:
     for each in (part, *part.children):
         each.document["status"] = "ready"
 
 
-@pytest.fixture
-def service(connection: Connection, keys: Keys, replica: Replicas, ionq: ScriptedIonQ) -> Service:
-    return Service(connection, keys, replica(ionq.url))
-
-
 # -- money ------------------------------------------------------------------------------------------------------
 
 
-def test_each_circuit_bears_an_equal_share_of_what_its_job_was_charged(service: Service, ionq: ScriptedIonQ) -> None:
+def test_each_circuit_bears_an_equal_share_of_what_its_job_was_charged(service: Service, coins: ScriptedIonQ) -> None:
     jobs = service.ask_all([0.1, 0.2, 0.3, 0.1], backend=MACHINE)
     answers = service.read(*jobs)
     assert [each["source"] for each in answers] == ["executed", "executed", "executed", "joined"]
     assert [each["cost"]["usd"] for each in answers] == [pytest.approx(1 / 3)] * 3 + [0.0]
     assert service.answer(0.2, backend=MACHINE)["cost"]["usd"] == 0.0
-    assert ionq.asked.count(COST) == ionq.asked.count(SUBMIT) == 1
+    assert coins.asked.count(COST) == coins.asked.count(SUBMIT) == 1
     assert service.tally.read().saved_usd == pytest.approx(2 / 3)  # who joined, and who was answered from the cache
 
 
@@ -65,11 +45,11 @@ def test_a_circuit_alone_bears_it_all(service: Service) -> None:
 
 @pytest.mark.parametrize("noise_model", ["ideal", "aria-1"])
 def test_the_simulator_is_free_and_has_no_calibration_so_nobody_asks(
-    service: Service, ionq: ScriptedIonQ, noise_model: str
+    service: Service, coins: ScriptedIonQ, noise_model: str
 ) -> None:
     assert service.answer(noise_model=noise_model)["cost"]["usd"] == 0.0
     service.answer(noise_model=noise_model)
-    assert {COST, BACKEND}.isdisjoint(ionq.asked)
+    assert {COST, BACKEND}.isdisjoint(coins.asked)
     assert service.tally.read().saved_usd == 0.0
 
 
@@ -90,15 +70,15 @@ def test_the_simulator_is_free_and_has_no_calibration_so_nobody_asks(
 )
 @pytest.mark.parametrize("angles", [[0.1], [0.1, 0.2]])
 def test_a_cost_that_cannot_be_found_out_is_null_and_holds_nothing_up(
-    connection: Connection, keys: Keys, replica: Replicas, ionq: ScriptedIonQ, answer: Any, angles: list[float]
+    connection: Connection, keys: Keys, replica: Replicas, coins: ScriptedIonQ, answer: Any, angles: list[float]
 ) -> None:
-    service = Service(connection, keys, replica(ionq.url, failure_threshold=1))
-    ionq.always[COST] = answer
+    service = Service(connection, keys, replica(coins.url, failure_threshold=1))
+    coins.always[COST] = answer
     answers = service.read(*service.ask_all(angles, backend=MACHINE))
     assert [(sum(each["counts"].values()), each["cost"]["usd"]) for each in answers] == [(1000, None)] * len(angles)
     # no breaker has opened: the next one is read as ever
     assert service.answer(0.3, backend=MACHINE)["source"] == "executed"
-    assert ionq.asked.count(COST) == 2
+    assert coins.asked.count(COST) == 2
 
 
 class Hanging(ScriptedIonQ):
@@ -118,13 +98,13 @@ def test_nobody_waits_long_for_a_cost(
     connection: Connection, keys: Keys, replica: Replicas, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("workers.ionq._SOON", 0.05)
-    ionq = Hanging()
-    ionq.prepare = fair
+    coins = Hanging()
+    coins.prepare = fair
     try:
-        answer = Service(connection, keys, replica(ionq.url)).answer(backend=MACHINE)
+        answer = Service(connection, keys, replica(coins.url)).answer(backend=MACHINE)
     finally:
-        ionq.over.set()
-        ionq.close()
+        coins.over.set()
+        coins.close()
     assert (answer["source"], answer["cost"]["usd"]) == ("executed", None)
 
 
@@ -152,17 +132,17 @@ def test_a_result_answers_until_the_machine_is_calibrated_anew(
 
 
 def test_what_was_calibrated_anew_while_it_was_executed_is_told_and_not_reused(
-    connection: Connection, keys: Keys, replica: Replicas, ionq: ScriptedIonQ
+    connection: Connection, keys: Keys, replica: Replicas, coins: ScriptedIonQ
 ) -> None:
-    service = Service(connection, keys, replica(ionq.url, calibration_interval=0.05))
-    ionq.prepare = wait_in_line
+    service = Service(connection, keys, replica(coins.url, calibration_interval=0.05))
+    coins.prepare = wait_in_line
     job = service.ask(backend=MACHINE)
     service.replica.turn_until(lambda: job.state == "SUBMITTED", "the submission")
-    ionq.calibration = "tuesday"
+    coins.calibration = "tuesday"
     service.replica.turn_until(lambda: service.calibrations.known(MACHINE) == "tuesday", "the news")
     joins = service.ask(backend=MACHINE)
-    ionq.prepare = fair
-    fair(ionq.job)
+    coins.prepare = fair
+    fair(coins.job)
     assert [each["source"] for each in service.read(job, joins)] == ["executed", "joined"]
     assert [service.answer(backend=MACHINE)["source"] for _ in range(2)] == ["executed", "cached"]
 
@@ -178,39 +158,39 @@ def test_what_was_calibrated_anew_while_it_was_executed_is_told_and_not_reused(
     ],
 )
 def test_what_is_not_known_of_a_machine_keeps_nothing_from_being_executed_and_reused(
-    service: Service, ionq: ScriptedIonQ, answer: Any
+    service: Service, coins: ScriptedIonQ, answer: Any
 ) -> None:
-    ionq.always[BACKEND] = answer
+    coins.always[BACKEND] = answer
     assert [service.answer(angle, backend=MACHINE)["source"] for angle in (0.1, 0.2, 0.1)] == [
         "executed",
         "executed",
         "cached",
     ]
     assert service.calibrations.known(MACHINE) == ""
-    assert ionq.asked.count(BACKEND) == 1  # before the first batch
+    assert coins.asked.count(BACKEND) == 1  # before the first batch
 
 
 def test_what_ionq_does_not_say_any_more_changes_nothing(
-    connection: Connection, keys: Keys, replica: Replicas, ionq: ScriptedIonQ
+    connection: Connection, keys: Keys, replica: Replicas, coins: ScriptedIonQ
 ) -> None:
-    service = Service(connection, keys, replica(ionq.url, calibration_interval=0.05))
+    service = Service(connection, keys, replica(coins.url, calibration_interval=0.05))
     service.answer(backend=MACHINE)
-    ionq.always[BACKEND] = (503, {})
-    asked = ionq.asked.count(BACKEND)
-    service.replica.turn_until(lambda: ionq.asked.count(BACKEND) > asked + 1, "questions")
+    coins.always[BACKEND] = (503, {})
+    asked = coins.asked.count(BACKEND)
+    service.replica.turn_until(lambda: coins.asked.count(BACKEND) > asked + 1, "questions")
     assert service.calibrations.known(MACHINE) == "monday"
     assert service.answer(backend=MACHINE)["source"] == "cached"
 
 
 def test_of_all_replicas_one_asks_when_the_time_has_come(
-    connection: Connection, keys: Keys, replica: Replicas, ionq: ScriptedIonQ
+    connection: Connection, keys: Keys, replica: Replicas, coins: ScriptedIonQ
 ) -> None:
-    replicas = [replica(ionq.url) for _ in range(3)]
+    replicas = [replica(coins.url) for _ in range(3)]
     service = Service(connection, keys, replicas[0])
     service.answer(backend=MACHINE)
-    assert ionq.asked.count(BACKEND) == 1
+    assert coins.asked.count(BACKEND) == 1
     connection.client.zadd(keys.calibrations, {keys.calibration(MACHINE): 0})
-    ionq.calibration = "tuesday"
+    coins.calibration = "tuesday"
 
     def told() -> bool:
         for each in replicas:
@@ -218,4 +198,4 @@ def test_of_all_replicas_one_asks_when_the_time_has_come(
         return service.calibrations.known(MACHINE) == "tuesday"
 
     wait_until(told, what="the news")
-    assert ionq.asked.count(BACKEND) == 2
+    assert coins.asked.count(BACKEND) == 2

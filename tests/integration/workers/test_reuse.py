@@ -3,35 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from qstore.state.connection import Connection
-from qstore.state.keys import Keys
-from scripted_ionq import SUBMIT, Part, ScriptedIonQ
+from scripted_ionq import SUBMIT, ScriptedIonQ
 from service import Service
 
 pytestmark = pytest.mark.usefixtures("redis_server")
-
-
-@pytest.fixture
-def ionq() -> Iterator[ScriptedIonQ]:
-    server = ScriptedIonQ()
-    server.prepare = fair
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def service(connection: Connection, keys: Keys, replica: Callable[..., Any], ionq: ScriptedIonQ) -> Service:
-    return Service(connection, keys, replica(ionq.url))
-
-
-def fair(part: Part) -> None:
-    """Whatever the circuit is, a fair coin comes of it."""
-    part.share = {"0": 0.5, "1": 0.5}
 
 
 def sample(result: dict[str, Any]) -> tuple[Any, ...]:
@@ -39,7 +18,7 @@ def sample(result: dict[str, Any]) -> tuple[Any, ...]:
     return result["counts"], result["seed"], result["remote_id"], result["executed_at"]
 
 
-def test_always_is_the_same_sample_again_and_says_so(service: Service, ionq: ScriptedIonQ) -> None:
+def test_always_is_the_same_sample_again_and_says_so(service: Service, coins: ScriptedIonQ) -> None:
     before = time.time()
     first, joined = service.read(service.ask(), service.ask(reuse="always"))
     after = time.time()
@@ -51,7 +30,7 @@ def test_always_is_the_same_sample_again_and_says_so(service: Service, ionq: Scr
     assert 42.0 <= again["age"] < 42.0 + time.time() - before
     assert sample(again) == sample(joined) == sample(first)
     assert [each["cost"]["usd"] for each in (first, joined, again)] == [0.0, 0.0, 0.0]
-    assert ionq.asked.count(SUBMIT) == 1
+    assert coins.asked.count(SUBMIT) == 1
 
 
 @pytest.mark.parametrize("never", ["never", False])
@@ -64,14 +43,14 @@ def test_never_is_a_new_sample_each_time_and_answers_nobody_else(service: Servic
     assert len({result["executed_at"] for result in results}) == 3
 
 
-def test_inflight_joins_what_runs_and_takes_nothing_that_was_stored(service: Service, ionq: ScriptedIonQ) -> None:
+def test_inflight_joins_what_runs_and_takes_nothing_that_was_stored(service: Service, coins: ScriptedIonQ) -> None:
     old = service.answer()
     first, joined = service.read(service.ask(reuse="inflight"), service.ask(reuse="inflight"))
     assert [(each["source"], each["age"]) for each in (first, joined)] == [("executed", 0.0), ("joined", 0.0)]
     assert sample(first) == sample(joined) != sample(old)
     assert first["executed_at"] > old["executed_at"]
     assert sample(service.answer()) == sample(first)
-    assert ionq.asked.count(SUBMIT) == 2
+    assert coins.asked.count(SUBMIT) == 2
 
 
 def test_whoever_waits_for_a_new_sample_is_not_answered_with_the_old_one_nor_others_kept_from_it(
@@ -84,7 +63,7 @@ def test_whoever_waits_for_a_new_sample_is_not_answered_with_the_old_one_nor_oth
     assert new["source"] == "executed"
 
 
-def test_max_age_takes_a_young_result_and_executes_instead_of_an_old_one(service: Service, ionq: ScriptedIonQ) -> None:
+def test_max_age_takes_a_young_result_and_executes_instead_of_an_old_one(service: Service, coins: ScriptedIonQ) -> None:
     old = service.answer()
     service.make_older(60.0)
     young = service.answer(max_age=120)
@@ -95,4 +74,4 @@ def test_max_age_takes_a_young_result_and_executes_instead_of_an_old_one(service
     assert sample(new) == sample(joined) != sample(old)
     again = service.answer(max_age=30)
     assert (again["source"], sample(again)) == ("cached", sample(new))
-    assert ionq.asked.count(SUBMIT) == 2
+    assert coins.asked.count(SUBMIT) == 2
