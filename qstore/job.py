@@ -181,7 +181,7 @@ class Run:
         qubits: Qubits of the circuit.
         name: What the first asker calls it.
         seed: Of the draw of counts; None draws afresh.
-        bank: Whether its shots are added to those that are banked.
+        bank: How many shots were banked when it was asked for, to which its own are added; None where it has no bank.
     """
 
     run_id: str
@@ -193,7 +193,7 @@ class Run:
     qubits: int
     name: str
     seed: int | None
-    bank: bool = False
+    bank: int | None = None
 
     def to_fields(self) -> dict[str, str | bytes]:
         """The hash that holds the run in Redis."""

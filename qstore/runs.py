@@ -72,7 +72,7 @@ class Runs:
             qubits=canonical.qubits,
             name=ask.job.name,
             seed=options.seed,
-            bank=options.reuse == "bank",
+            bank=0 if options.reuse == "bank" else None,
         )
 
     def _is_heavy(self, wire: bytes) -> bool:

@@ -159,4 +159,6 @@ class Submission:
 
 def _for(ask: Ask, run: Run) -> Run:
     """The run to claim: for a bank, of the shots that are missing there."""
-    return run if ask.wants is None else replace(run, group=shortfall(run.group, ask.wants, ask.knows))
+    if ask.wants is None:
+        return run
+    return replace(run, group=shortfall(run.group, ask.wants, ask.knows), bank=ask.knows)

@@ -14,7 +14,7 @@ from qstore.bank import deposit, shortfall
 from qstore.errors import QstoreError
 from qstore.job import Run
 from qstore.outcome import Outcome
-from qstore.state.ending import Ending
+from qstore.state.ending import Banked, Ending
 from qstore.state.ledger import Ledger
 
 
@@ -36,23 +36,32 @@ class Endings:
         Raises:
             StoreUnavailableError: Redis does not answer.
         """
-        bought = {
-            run.run_id: outcome
+        into_banks = [
+            run.run_id
             for run, outcome in zip(runs, outcomes, strict=True)
-            if run.bank and isinstance(outcome, Outcome)
-        }
-        banked = dict(zip(bought, self._ledger.banked(list(bought)), strict=True))
-        endings = []
-        for run, outcome in zip(runs, outcomes, strict=True):
-            if isinstance(outcome, QstoreError):
-                endings.append(failed(outcome))
-            elif run.bank:
-                before = banked[run.run_id]
-                bank = Outcome.from_json(before.outcome) if before.outcome else None
-                endings.append(_deposited(run, deposit(bank, outcome, self._result_ttl), before.wanted))
-            else:
-                endings.append(_ending(outcome))
-        return endings
+            if run.bank is not None and isinstance(outcome, Outcome)
+        ]
+        banked = dict(zip(into_banks, self._ledger.banked(into_banks), strict=True))
+        return [
+            failed(outcome)
+            if isinstance(outcome, QstoreError)
+            else self._deposited(run, outcome, banked[run.run_id])
+            if run.run_id in banked
+            else _ending(outcome)
+            for run, outcome in zip(runs, outcomes, strict=True)
+        ]
+
+    def _deposited(self, run: Run, bought: Outcome, there: Banked) -> Ending:
+        before = Outcome.from_json(there.outcome) if there.outcome else None
+        bank = deposit(before, bought, self._result_ttl)
+        again = None
+        if there.wanted > bank.shots:
+            # where nothing stays banked, for want of room or time, only all of it at once will do
+            kept = 0 if before is None and run.bank else bank.shots
+            again = replace(run, group=shortfall(run.group, there.wanted, kept), bank=kept)
+        prices = [part.usd for part in bank.parts if part.usd is not None]
+        usd = sum(prices) if len(prices) == len(bank.parts) else None
+        return replace(_ending(bank), usd=usd, bank=True, again=again)
 
 
 def failed(error: QstoreError) -> Ending:
@@ -62,9 +71,3 @@ def failed(error: QstoreError) -> Ending:
 
 def _ending(outcome: Outcome) -> Ending:
     return Ending(outcome.to_json(), usd=outcome.usd, calibration=outcome.calibration, shots=outcome.shots)
-
-
-def _deposited(run: Run, bank: Outcome, wanted: int) -> Ending:
-    prices = [part.usd for part in bank.parts if part.usd is not None]
-    again = replace(run, group=shortfall(run.group, wanted, bank.shots)) if wanted > bank.shots else None
-    return replace(_ending(bank), usd=sum(prices) if len(prices) == len(bank.parts) else None, bank=True, again=again)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from qstore.errors import InvalidOptionError, JobFailedError
 from qstore.options import parse_options
+from qstore.state.connection import Connection
+from qstore.state.keys import Keys
 from scripted_ionq import Part, ScriptedIonQ, fair
 from service import Service
 from workers.endings import Endings
@@ -133,3 +136,12 @@ def test_a_machine_that_debiases_is_not_asked_for_fewer_shots_than_it_takes(
 def test_a_seed_has_no_place_in_a_bank() -> None:
     with pytest.raises(InvalidOptionError, match="same sample"):
         parse_options({"reuse": "bank", "seed": 1})
+
+
+def test_a_bank_that_keeps_nothing_is_not_asked_for_the_rest_for_ever(
+    connection: Connection, keys: Keys, replica: Callable[..., Any], coins: ScriptedIonQ
+) -> None:
+    service = Service(connection, keys, replica(coins.url, result_cache_bytes=1))
+    few, more = service.read(service.ask(shots=300, reuse="bank"), service.ask(shots=1000, reuse="bank"))
+    assert (few["shots"], more["shots"], parts(more)) == (300, 1000, [("job-3", 1000)])
+    assert coins.shots == [300, 700, 1000]
