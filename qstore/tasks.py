@@ -79,7 +79,7 @@ class SubmitCircuit(Task):  # type: ignore[misc]  # Celery has no types
         optimization_level: Qiskit's, 0 to 3; 1 by default, as IonQ recommends.
         seed: Of the draw of counts: the same seed gives the same counts.
         reuse: `always` (default) takes a stored result or joins a running execution, `inflight` only joins, `never`
-            executes afresh.
+            runs the circuit afresh, and `bank` buys only the shots that are not banked.
         max_age: Seconds; a stored result that is older does not answer.
         fingerprint_level: Which circuits count as the same: `exact`, `commuting` or `semantic`.
         memory: True lists every shot.

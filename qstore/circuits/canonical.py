@@ -123,14 +123,15 @@ def canonical_of(steps: Sequence[Step], qubits: int, registers: Registers, level
     Raises:
         NoMeasurementError: Nothing is measured.
     """
-    writers = {step.clbits[0]: index for index, step in enumerate(steps) if step.clbits}
+    begins = _reading_begins(steps)
+    writers = {steps[index].clbits[0]: index for index in range(begins, len(steps)) if steps[index].clbits}
     if not writers:
         raise NoMeasurementError("The circuit measures nothing, so it has no counts: add circuit.measure_all().")
     named: Sequence[Step]
     if _is_read_at_the_end(steps):
         form, width = "qis", qubits
         shown = {clbit: steps[index].qubits[0] for clbit, index in writers.items()}
-        named = [step for step in steps if step.name not in _READING]
+        named = [*steps[:begins], *[step for step in steps[begins:] if step.name not in _READING]]
         executed = without_idling(named)
     else:
         form, width = "qasm3", len(writers)
@@ -151,7 +152,7 @@ def canonical_of(steps: Sequence[Step], qubits: int, registers: Registers, level
         readout=Readout(tuple([shown.get(clbit) for clbit in range(registers.clbits)]), registers.groups),
         format=form,
         width=width,
-        gates=len(executed) - [step.name in _NO_GATES for step in executed].count(True),
+        gates=len(executed) - sum([step[0] in _NO_GATES for step in executed]),
     )
 
 
@@ -165,16 +166,25 @@ def _check(circuit: QuantumCircuit) -> None:
         raise UnsupportedCircuitError("The circuit has classical variables or stretches, which IonQ does not run.")
 
 
+def _reading_begins(steps: Sequence[Step]) -> int:
+    """The index of the first measurement or reset; mostly there are only measurements and barriers behind it."""
+    tail = len(steps)
+    while tail and steps[tail - 1].name in _NO_GATES:
+        tail -= 1
+    if _READING.isdisjoint([step[0] for step in steps[:tail]]):
+        return tail
+    return next(index for index, step in enumerate(steps) if step.name in _READING)
+
+
 def _is_read_at_the_end(steps: Sequence[Step]) -> bool:
     """Whether reading every qubit once, when all is done, tells as much as the circuit's own measurements.
 
     A qubit is closed once it was measured or reset. Measuring it again, or resetting it and leaving it alone,
     changes nothing that is read.
     """
-    first = next(index for index, step in enumerate(steps) if step.name in _READING)
     closed: set[int] = set()
     reset: set[int] = set()
-    for name, qubits, _, _ in steps[first:]:
+    for name, qubits, _, _ in steps[_reading_begins(steps) :]:
         if name == "measure":
             if not reset.isdisjoint(qubits):
                 return False

@@ -92,7 +92,9 @@ def _letters(steps: Iterable[Step], qubits: int, place: Callable[[float, int], f
         kinds = rule.kinds
         if angles:
             if rule.periods:
-                numbers = tuple(map(place, angles, rule.periods))
+                periods = rule.periods
+                # most have one, and this is for every gate
+                numbers = (place(angles[0], periods[0]),) if len(angles) == 1 else tuple(map(place, angles, periods))
             elif name == "unitary":
                 numbers = matrix_on_grid(angles)
             else:
