@@ -128,7 +128,7 @@ def canonical_of(steps: Sequence[Step], qubits: int, registers: Registers, level
     if not writers:
         raise NoMeasurementError("The circuit measures nothing, so it has no counts: add circuit.measure_all().")
     named: Sequence[Step]
-    if _is_read_at_the_end(steps):
+    if _is_read_at_the_end(steps[begins:]):
         form, width = "qis", qubits
         shown = {clbit: steps[index].qubits[0] for clbit, index in writers.items()}
         named = [*steps[:begins], *[step for step in steps[begins:] if step.name not in _READING]]
@@ -181,10 +181,13 @@ def _is_read_at_the_end(steps: Sequence[Step]) -> bool:
 
     A qubit is closed once it was measured or reset. Measuring it again, or resetting it and leaving it alone,
     changes nothing that is read.
+
+    Args:
+        steps: From the first measurement or reset on.
     """
     closed: set[int] = set()
     reset: set[int] = set()
-    for name, qubits, _, _ in steps[_reading_begins(steps) :]:
+    for name, qubits, _, _ in steps:
         if name == "measure":
             if not reset.isdisjoint(qubits):
                 return False

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -126,7 +127,10 @@ class _Flattening:
             self.phase += float(circuit.global_phase)
         index_of = dict(zip(circuit.qubits, qubit_indices, strict=True))
         clbit_index_of = dict(zip(circuit.clbits, clbit_indices, strict=True))
-        append, fresh, angles_of, index = self.steps.append, self._fresh, self._angles, index_of.__getitem__
+        append, fresh, angles_of = self.steps.append, self._fresh, self._angles
+        # a bit that knows its place says so sooner than it is looked up, and there is one or more for every gate
+        in_order = [getattr(bit, "_index", None) for bit in index_of] == list(qubit_indices)
+        index = attrgetter("_index") if in_order else index_of.__getitem__
         isfinite, new = math.isfinite, tuple.__new__  # a Step in half the time: there is one for every gate
         for instruction in instructions:
             qubits = tuple(map(index, instruction.qubits))

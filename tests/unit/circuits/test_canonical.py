@@ -540,3 +540,14 @@ def test_a_circuit_composed_of_endless_copies_is_refused_before_it_fills_the_mem
     text = f"OPENQASM 2.0; gate g0 a {{ }}\n{doubling} qreg q[1]; creg c[1]; g39 q[0]; measure q -> c;"
     with pytest.raises(CircuitTooLargeError):
         canonicalize(decode(text))
+
+
+def test_a_qubit_is_known_by_its_place_in_the_circuit_and_not_in_its_register() -> None:
+    low, high = QuantumRegister(1, "low"), QuantumRegister(2, "high")
+    split, swapped, whole = QuantumCircuit(low, high), QuantumCircuit(high, low), QuantumCircuit(3)
+    backwards = QuantumCircuit(list(reversed(QuantumRegister(3, "q"))))
+    for circuit in (split, swapped, whole, backwards):
+        circuit.h(0)
+        circuit.cx(0, 2)
+        circuit.measure_all()
+    assert len({fingerprint(circuit) for circuit in (split, swapped, whole, backwards)}) == 1
