@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-import threading
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Sequence
 
 import qiskit
@@ -21,6 +20,7 @@ from qstore.circuits.border import refusing
 from qstore.circuits.canonical import Canonical
 from qstore.circuits.flat import Step, flatten
 from qstore.circuits.peephole import simplify
+from qstore.circuits.recent import Recent
 from qstore.circuits.targets import BACKENDS, Backend, target
 from qstore.circuits.translation import Translation
 from qstore.circuits.wire import write
@@ -57,7 +57,7 @@ class Compiler:
     """
 
     def __init__(self, capacity: int = 1000, capacity_bytes: int = 64_000_000) -> None:
-        self._recent = _Recent(capacity, capacity_bytes)
+        self._recent: Recent[str, bytes] = Recent(capacity, capacity_bytes, len)
         self._made_by = f"qis:{VERSION}:qiskit-{qiskit.__version__}:qiskit-ionq-{qiskit_ionq.__version__}"
         # A PassManager serves one thread at a time. Here are those that nobody uses just now.
         self._idle: dict[tuple[int, int], deque[PassManager]] = {}
@@ -224,29 +224,3 @@ def _in_logical_order(steps: Sequence[Step], compiled: QuantumCircuit) -> Sequen
     wire_of = compiled.layout.final_index_layout()
     qubit_of = {wire: qubit for qubit, wire in enumerate(wire_of)}
     return [step._replace(qubits=tuple([qubit_of[wire] for wire in step.qubits])) for step in steps]
-
-
-class _Recent:
-    """The wires used last, bounded in number and in bytes. Safe in threads."""
-
-    def __init__(self, capacity: int, capacity_bytes: int) -> None:
-        self._capacity = capacity
-        self._capacity_bytes = capacity_bytes
-        self._wires: OrderedDict[str, bytes] = OrderedDict()
-        self._bytes = 0
-        self._lock = threading.Lock()
-
-    def get(self, key: str) -> bytes | None:
-        with self._lock:
-            wire = self._wires.get(key)
-            if wire is not None:
-                self._wires.move_to_end(key)
-            return wire
-
-    def put(self, key: str, wire: bytes) -> None:
-        with self._lock:
-            self._bytes += len(wire) - len(self._wires.pop(key, b""))
-            self._wires[key] = wire
-            while len(self._wires) > self._capacity or self._bytes > self._capacity_bytes:
-                _, oldest = self._wires.popitem(last=False)
-                self._bytes -= len(oldest)

@@ -6,18 +6,18 @@ afresh, and so is one with gates that could be changed from outside.
 
 from __future__ import annotations
 
-import threading
 import weakref
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from qiskit import QuantumCircuit
 from qiskit.circuit import Barrier, Measure, Reset
 
 from qstore.circuits.canonical import Canonical, Registers, canonicalize, registers_of
 from qstore.circuits.codec import decode
+from qstore.circuits.recent import Recent
 from qstore.job import Level
 
 _UNCHANGING = (Barrier, Measure, Reset)  # besides Qiskit's standard gates
@@ -45,12 +45,8 @@ class Recognition:
     """
 
     def __init__(self, capacity: int = 1000, capacity_steps: int = 200_000) -> None:
-        self._capacity = capacity
-        self._capacity_steps = capacity_steps
-        self._seen: OrderedDict[Hashable, _Seen] = OrderedDict()
-        self._read: OrderedDict[Hashable, None] = OrderedDict()
-        self._steps = 0
-        self._lock = threading.Lock()
+        self._seen: Recent[Hashable, _Seen] = Recent(capacity, capacity_steps, lambda seen: seen.weight)
+        self._read: Recent[Hashable, Literal[True]] = Recent(capacity, capacity, lambda _: 1)
         self._dead: deque[Hashable] = deque()  # filled by the garbage collector, which may come at any moment
 
     def read(self, circuit: object, level: Level) -> Named:
@@ -64,10 +60,7 @@ class Recognition:
             InvalidJobError: As `decode` and `canonicalize` raise it.
         """
         key = (circuit if isinstance(circuit, str) else id(circuit), level)
-        with self._lock:
-            seen = self._seen.get(key)
-            if seen is not None:
-                self._seen.move_to_end(key)
+        seen = self._seen.get(key)
         if seen is not None and seen.is_still(circuit):
             return seen.named
         decoded = decode(circuit)
@@ -80,28 +73,14 @@ class Recognition:
 
     def _is_old(self, key: Hashable) -> bool:
         """Whether a circuit may have been read before: most are read once, and a snapshot would be for nothing."""
-        with self._lock:
-            old = key in self._read
-            self._read[key] = None
-            if len(self._read) > self._capacity:
-                self._read.popitem(last=False)
+        old = self._read.get(key) is not None
+        self._read.put(key, True)  # noqa: FBT003  what is kept is that it was read
         return old
 
     def _remember(self, key: Hashable, seen: _Seen) -> None:
-        with self._lock:
-            while self._dead:
-                dead = self._dead.popleft()
-                if dead in self._seen and not self._seen[dead].is_alive:
-                    self._forget(dead)
-            if key in self._seen:
-                self._forget(key)
-            self._seen[key] = seen
-            self._steps += seen.weight
-            while self._seen and (len(self._seen) > self._capacity or self._steps > self._capacity_steps):
-                self._forget(next(iter(self._seen)))
-
-    def _forget(self, key: Hashable) -> None:
-        self._steps -= self._seen.pop(key).weight
+        while self._dead:
+            self._seen.forget(self._dead.popleft(), lambda dead: not dead.is_alive)
+        self._seen.put(key, seen)
 
 
 @dataclass(frozen=True, slots=True)

@@ -184,13 +184,13 @@ def test_large_circuits_take_more_of_the_room() -> None:
     to = Recognition(capacity=1000, capacity_steps=12)  # three circuits of three gates, and one for each
     for angle in range(10):
         to.read(qasm3.dumps(circuit(angle / 10)), "commuting")
-        assert to._steps == sum(seen.weight for seen in to._seen.values()) <= 12
+        assert to._seen.weight == sum(seen.weight for seen in to._seen._kept.values()) <= 12
     long = QuantumCircuit(1, 1)
     for _ in range(50):
         long.h(0)
     long.measure(0, 0)
     to.read(qasm3.dumps(long), "commuting")
-    assert (len(to._seen), to._steps) == (0, 0)
+    assert (len(to._seen), to._seen.weight) == (0, 0)
 
 
 def test_the_dead_are_forgotten() -> None:
@@ -201,21 +201,21 @@ def test_the_dead_are_forgotten() -> None:
     del mine
     gc.collect()
     to.read("OPENQASM 3.0; qubit q; bit c; c = measure q;", "commuting")
-    assert [seen.circuit for seen in to._seen.values()] == [None]
-    assert to._steps == sum(seen.weight for seen in to._seen.values())
+    assert [seen.circuit for seen in to._seen._kept.values()] == [None]
+    assert to._seen.weight == sum(seen.weight for seen in to._seen._kept.values())
 
 
 def test_another_circuit_at_the_address_of_a_dead_one_is_read_for_what_it_is() -> None:
     to = Recognition()
     mine = circuit()
     known(to, mine)
-    old = next(iter(to._seen))
-    seen = to._seen[old]
+    old = next(iter(to._seen._kept))
+    seen = to._seen._kept[old]
     del mine
     gc.collect()
     other = circuit(0.9)
     # an address comes back when it likes: here it does at once
-    to._seen = type(to._seen)({(id(other), "commuting"): seen})
+    to._seen._kept = type(to._seen._kept)({(id(other), "commuting"): seen})
     for _ in range(3):
         assert to.read(other, "commuting").canonical == canonicalize(other)
 
@@ -242,4 +242,4 @@ def test_threads_read_what_they_would_alone() -> None:
     assert not any(thread.is_alive() for thread in threads)
     assert not wrong
     assert len(to._seen) <= 5
-    assert to._steps == sum(seen.weight for seen in to._seen.values())
+    assert to._seen.weight == sum(seen.weight for seen in to._seen._kept.values())
