@@ -24,7 +24,7 @@ from rich.table import Table
 from qstore.circuits.canonical import fingerprint
 from qstore.circuits.recognition import Recognition
 from qstore.job import LEVELS
-from variants import EVERY_KIND, OTHER_GATES, SAME_GATES, USUAL, Kinds, hit_rates, random_circuit, table
+from variants import CLIFFORD, EVERY_KIND, OTHER_GATES, SAME_GATES, USUAL, Kinds, hit_rates, random_circuit, table
 
 SIZES = (30, 300, 3_000, 30_000)
 """Gates in a circuit."""
@@ -42,6 +42,7 @@ _MIXES = {
     "usual gates, any angles": USUAL._replace(eighths=0),
     "usual gates, half of the angles multiples of pi / 4": USUAL,
     "every kind of gate that IonQ takes": EVERY_KIND,
+    "Clifford gates only, no angles": CLIFFORD,
 }
 _SIZE = 300  # gates at which the mixes are compared
 

@@ -90,13 +90,16 @@ USUAL = Kinds(
 )
 """What most algorithms are made of."""
 
+CLIFFORD = Kinds((XGate, HGate, SGate, SdgGate, CXGate, CZGate), (), 0)
+"""No angles, which are most of what writing text costs."""
+
 _UNDONE_IN_KIND = EVERY_KIND._replace(fixed=_FIXED[:-1])  # the inverse of the last fixed one is three other gates
 _TWO_TURNS = (CRXGate, CRYGate, CRZGate)  # after one turn a control notices
 _COMMUTES = 1e-9
 
 
 def random_circuit(qubits: int, gates: int, rng: random.Random, kinds: Kinds = EVERY_KIND) -> QuantumCircuit:
-    """Gates at random, half of them rotations; every qubit is measured.
+    """Gates at random, half of them rotations where there are any; every qubit is measured.
 
     Args:
         qubits: At least 4.
@@ -106,7 +109,7 @@ def random_circuit(qubits: int, gates: int, rng: random.Random, kinds: Kinds = E
     """
     circuit = QuantumCircuit(qubits, qubits)
     for _ in range(gates):
-        if rng.random() < 1 / 2:
+        if not kinds.rotations or rng.random() < 1 / 2:
             gate = rng.choice(kinds.fixed)()
         else:
             angle = rng.uniform(-math.tau, math.tau)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import NamedTuple
 
 from qiskit import QuantumCircuit
 
 from qstore.circuits.fingerprint import fingerprint_of
-from qstore.circuits.flat import Step, build, flatten
+from qstore.circuits.flat import Line, Step, build, index_of, listing
 from qstore.circuits.idling import is_idling, without_idling
 from qstore.errors import NoMeasurementError, NoQubitsError, UnboundParametersError, UnsupportedCircuitError
 from qstore.job import Level, Readout
@@ -27,7 +28,7 @@ class Canonical:
     """One circuit in canonical form.
 
     Attributes:
-        steps: What to compile. For `qis` nothing is measured: IonQ reads every qubit out at the end.
+        lines: What to compile. For `qis` nothing is measured: IonQ reads every qubit out at the end.
         qubits: Qubits of the circuit.
         fingerprint: sha256 in hex; see `fingerprint`.
         readout: Which bit of a basis state the asker sees in which clbit.
@@ -36,13 +37,18 @@ class Canonical:
         gates: Gates and resets.
     """
 
-    steps: tuple[Step, ...]
+    lines: Sequence[Line]
     qubits: int
     fingerprint: str
     readout: Readout
     format: str
     width: int
     gates: int
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The lines as steps, made anew each time: where the result is known already, nobody wants them."""
+        return tuple(map(Step._make, self.lines))
 
     def build(self) -> QuantumCircuit:
         """The steps as a circuit with one register `q` and, for `qasm3`, one register `c`."""
@@ -79,7 +85,7 @@ def canonicalize(circuit: QuantumCircuit, level: Level = "commuting") -> Canonic
         CircuitTooLargeError: It is composed of too many instructions.
     """
     _check(circuit)
-    return canonical_of(flatten(circuit), circuit.num_qubits, registers_of(circuit), level)
+    return canonical_of(listing(circuit), circuit.num_qubits, registers_of(circuit), level)
 
 
 def fingerprint(circuit: QuantumCircuit, level: Level = "commuting") -> str:
@@ -101,21 +107,21 @@ def fingerprint(circuit: QuantumCircuit, level: Level = "commuting") -> str:
         CircuitTooLargeError: It is composed of too many instructions.
     """
     _check(circuit)
-    steps = flatten(circuit, control_flow=True)
+    lines = listing(circuit, control_flow=True)
     qubits, clbits = circuit.num_qubits, circuit.num_clbits
-    writers = {step.name for step in steps if step.clbits}
+    writers = {name for name, _, into, _ in lines if into}
     if not writers <= {"measure"} or circuit.has_control_flow_op():
-        return fingerprint_of(steps, qubits, clbits, "control flow", level)
+        return fingerprint_of(lines, qubits, clbits, "control flow", level)
     if not writers:
-        return fingerprint_of(steps, qubits, 0, "qis", level)
-    return canonical_of(steps, qubits, registers_of(circuit), level).fingerprint
+        return fingerprint_of(lines, qubits, 0, "qis", level)
+    return canonical_of(lines, qubits, registers_of(circuit), level).fingerprint
 
 
-def canonical_of(steps: Sequence[Step], qubits: int, registers: Registers, level: Level) -> Canonical:
-    """The canonical form of a circuit that was flattened already.
+def canonical_of(lines: Sequence[Line], qubits: int, registers: Registers, level: Level) -> Canonical:
+    """The canonical form of a circuit that was taken apart already.
 
     Args:
-        steps: What happens in it.
+        lines: What happens in it.
         qubits: How many it has.
         registers: Its classical registers.
         level: As for `canonicalize`.
@@ -123,36 +129,37 @@ def canonical_of(steps: Sequence[Step], qubits: int, registers: Registers, level
     Raises:
         NoMeasurementError: Nothing is measured.
     """
-    begins = _reading_begins(steps)
-    writers = {steps[index].clbits[0]: index for index in range(begins, len(steps)) if steps[index].clbits}
+    begins = _reading_begins(lines)
+    writers = {into[0]: index for index, (_, _, into, _) in enumerate(lines[begins:], begins) if into}
     if not writers:
         raise NoMeasurementError("The circuit measures nothing, so it has no counts: add circuit.measure_all().")
-    named: Sequence[Step]
-    if _is_read_at_the_end(steps[begins:]):
+    named: Sequence[Line]
+    if _is_read_at_the_end(lines[begins:]):
         form, width = "qis", qubits
-        shown = {clbit: steps[index].qubits[0] for clbit, index in writers.items()}
-        named = [*steps[:begins], *[step for step in steps[begins:] if step.name not in _READING]]
+        shown = {clbit: lines[index][1][0] for clbit, index in writers.items()}
+        named = [*lines[:begins], *[line for line in lines[begins:] if line[0] not in _READING]]
         executed = without_idling(named)
     else:
         form, width = "qasm3", len(writers)
-        shown = _ranks(steps, writers)
+        shown = _ranks(lines, writers)
         kept = set(writers.values())
         named = [
-            Step("measure" if index in kept else "unread", step.qubits, (), ()) if step.clbits else step
-            for index, step in enumerate(steps)
+            ("measure" if index in kept else "unread", on, (), ()) if into else (name, on, into, angles)
+            for index, (name, on, into, angles) in enumerate(lines)
         ]
-        relabeled = [step._replace(clbits=(shown[step.clbits[0]],)) if step.clbits else step for step in steps]
-        executed = without_idling(relabeled)
+        executed = without_idling(
+            [(name, on, (shown[into[0]],) if into else (), angles) for name, on, into, angles in lines]
+        )
     if level != "exact":
         named = executed if form == "qis" else without_idling(named)
     return Canonical(
-        steps=tuple(executed),
+        lines=tuple(executed),
         qubits=qubits,
         fingerprint=fingerprint_of(named, qubits, 0, form, level),
         readout=Readout(tuple([shown.get(clbit) for clbit in range(registers.clbits)]), registers.groups),
         format=form,
         width=width,
-        gates=len(executed) - sum([step[0] in _NO_GATES for step in executed]),
+        gates=len(executed) - sum(map([line[0] for line in executed].count, _NO_GATES)),
     )
 
 
@@ -166,28 +173,29 @@ def _check(circuit: QuantumCircuit) -> None:
         raise UnsupportedCircuitError("The circuit has classical variables or stretches, which IonQ does not run.")
 
 
-def _reading_begins(steps: Sequence[Step]) -> int:
+def _reading_begins(lines: Sequence[Line]) -> int:
     """The index of the first measurement or reset; mostly there are only measurements and barriers behind it."""
-    tail = len(steps)
-    while tail and steps[tail - 1].name in _NO_GATES:
+    tail = len(lines)
+    while tail and lines[tail - 1][0] in _NO_GATES:
         tail -= 1
-    if _READING.isdisjoint([step[0] for step in steps[:tail]]):
-        return tail
-    return next(index for index, step in enumerate(steps) if step.name in _READING)
+    names = [line[0] for line in lines[:tail]]
+    return min([names.index(name) for name in _READING if name in names], default=tail)
 
 
-def _is_read_at_the_end(steps: Sequence[Step]) -> bool:
+def _is_read_at_the_end(lines: Sequence[Line]) -> bool:
     """Whether reading every qubit once, when all is done, tells as much as the circuit's own measurements.
 
     A qubit is closed once it was measured or reset. Measuring it again, or resetting it and leaving it alone,
     changes nothing that is read.
 
     Args:
-        steps: From the first measurement or reset on.
+        lines: From the first measurement or reset on.
     """
+    if _NO_GATES.issuperset([line[0] for line in lines]):
+        return True
     closed: set[int] = set()
     reset: set[int] = set()
-    for name, qubits, _, _ in steps:
+    for name, qubits, _, _ in lines:
         if name == "measure":
             if not reset.isdisjoint(qubits):
                 return False
@@ -200,17 +208,17 @@ def _is_read_at_the_end(steps: Sequence[Step]) -> bool:
     return True
 
 
-def _ranks(steps: Sequence[Step], writers: Mapping[int, int]) -> dict[int, int]:
+def _ranks(lines: Sequence[Line], writers: Mapping[int, int]) -> dict[int, int]:
     """Where each clbit's last measurement stands among all such, by qubit, then by time: by clbit."""
-    order = sorted(writers, key=lambda clbit: (steps[writers[clbit]].qubits, writers[clbit]))
+    order = sorted(writers, key=lambda clbit: (lines[writers[clbit]][1], writers[clbit]))
     return {clbit: rank for rank, clbit in enumerate(order)}
 
 
 def registers_of(circuit: QuantumCircuit) -> Registers:
     """How the clbits of a circuit are grouped."""
-    index_of = {clbit: index for index, clbit in enumerate(circuit.clbits)}
-    groups = [tuple([index_of[clbit] for clbit in register]) for register in circuit.cregs]
-    registered = {index for group in groups for index in group}
+    index = index_of(circuit.clbits, range(circuit.num_clbits))
+    groups = [tuple(map(index, register)) for register in circuit.cregs]
+    registered = set(chain(*groups))
     if len(registered) < circuit.num_clbits:
-        groups.append(tuple([index for index in range(circuit.num_clbits) if index not in registered]))
+        groups.append(tuple([clbit for clbit in range(circuit.num_clbits) if clbit not in registered]))
     return Registers(circuit.num_clbits, tuple(groups))

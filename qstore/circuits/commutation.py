@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
+from functools import lru_cache
 
 from qstore.circuits.angle import HALF_TURN, TURN
 
@@ -55,7 +55,7 @@ class Rule:
 
     kinds: tuple[int, ...]
     periods: tuple[int, ...] = ()
-    special: Mapping[tuple[float, ...], tuple[int, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    special: Mapping[tuple[float, ...], tuple[int, ...]] = field(default_factory=dict)
     symmetric: int = 0
 
 
@@ -73,60 +73,60 @@ def _rotation(axes: str, symmetric: int = 0) -> Rule:
         (0,): _kinds("." * len(axes)),
         (HALF_TURN,): _kinds(axes.lower()),
     }
-    return Rule(_kinds(axes), (TURN,), MappingProxyType(special), symmetric)
+    return Rule(_kinds(axes), (TURN,), special, symmetric)
 
 
 def _controlled_rotation(axes: str) -> Rule:
     """A turn of the target becomes a Z of the control, two are nothing."""
     special: dict[tuple[float, ...], tuple[int, ...]] = {(0,): _kinds(".."), (TURN,): _kinds("z.")}
-    return Rule(_kinds(axes), (2 * TURN,), MappingProxyType(special))
+    return Rule(_kinds(axes), (2 * TURN,), special)
 
 
 def _controlled_phase(qubits: int) -> Rule:
-    return Rule(_kinds("Z" * qubits), (TURN,), MappingProxyType({(0.0,): _kinds("." * qubits)}), qubits)
+    return Rule(_kinds("Z" * qubits), (TURN,), {(0.0,): _kinds("." * qubits)}, qubits)
 
 
-RULES: Mapping[str, Rule] = MappingProxyType(
-    {
-        "id": _fixed("."),
-        **{name: _fixed(name) for name in ("x", "y", "z", "h")},
-        **{name: _fixed("Z") for name in ("s", "sdg", "t", "tdg")},
-        **{name: _fixed("X") for name in ("sx", "sxdg")},
-        **{name: _rotation("Z") for name in ("rz", "p", "u1")},
-        "rx": _rotation("X"),
-        "ry": _rotation("Y"),
-        "r": Rule(_kinds("*"), (TURN, TURN)),
-        "u2": Rule(_kinds("*"), (TURN, TURN)),
-        **{name: Rule(_kinds("*"), (TURN, TURN, TURN)) for name in ("u", "u3")},
-        **{f"c{name}": _fixed(f"Z{name.upper()}") for name in ("x", "y", "h")},
-        "cz": _fixed("ZZ", symmetric=2),
-        "csx": _fixed("ZX"),
-        **{name: _fixed("ZZ", symmetric=2) for name in ("cs", "csdg")},
-        **{f"cr{axis.lower()}": _controlled_rotation(f"Z{axis}") for axis in "XYZ"},
-        **{name: _controlled_phase(2) for name in ("cp", "cu1")},
-        "cu": Rule(_kinds("Z*"), (2 * TURN, TURN, TURN, TURN)),
-        "cu3": Rule(_kinds("Z*"), (2 * TURN, TURN, TURN)),
-        **{f"r{axis.lower() * 2}": _rotation(axis * 2, symmetric=2) for axis in "XYZ"},
-        "rzx": _rotation("ZX"),
-        **{name: _fixed("**", symmetric=2) for name in ("swap", "iswap")},
-        **{name: _fixed("**") for name in ("dcx", "ecr")},
-        **{name: Rule(_kinds("**"), (2 * TURN, TURN)) for name in ("xx_plus_yy", "xx_minus_yy")},
-        "ccx": _fixed("ZZX", symmetric=2),
-        "ccz": _fixed("ZZZ", symmetric=3),
-        "c3sx": _fixed("ZZZX", symmetric=3),
-        "cswap": _fixed("Z**"),
-        "rccx": _fixed("***"),
-        "rcccx": _fixed("****"),
-    }
-)
+RULES: Mapping[str, Rule] = {
+    "id": _fixed("."),
+    **{name: _fixed(name) for name in ("x", "y", "z", "h")},
+    **{name: _fixed("Z") for name in ("s", "sdg", "t", "tdg")},
+    **{name: _fixed("X") for name in ("sx", "sxdg")},
+    **{name: _rotation("Z") for name in ("rz", "p", "u1")},
+    "rx": _rotation("X"),
+    "ry": _rotation("Y"),
+    "r": Rule(_kinds("*"), (TURN, TURN)),
+    "u2": Rule(_kinds("*"), (TURN, TURN)),
+    **{name: Rule(_kinds("*"), (TURN, TURN, TURN)) for name in ("u", "u3")},
+    **{f"c{name}": _fixed(f"Z{name.upper()}") for name in ("x", "y", "h")},
+    "cz": _fixed("ZZ", symmetric=2),
+    "csx": _fixed("ZX"),
+    **{name: _fixed("ZZ", symmetric=2) for name in ("cs", "csdg")},
+    **{f"cr{axis.lower()}": _controlled_rotation(f"Z{axis}") for axis in "XYZ"},
+    **{name: _controlled_phase(2) for name in ("cp", "cu1")},
+    "cu": Rule(_kinds("Z*"), (2 * TURN, TURN, TURN, TURN)),
+    "cu3": Rule(_kinds("Z*"), (2 * TURN, TURN, TURN)),
+    **{f"r{axis.lower() * 2}": _rotation(axis * 2, symmetric=2) for axis in "XYZ"},
+    "rzx": _rotation("ZX"),
+    **{name: _fixed("**", symmetric=2) for name in ("swap", "iswap")},
+    **{name: _fixed("**") for name in ("dcx", "ecr")},
+    **{name: Rule(_kinds("**"), (2 * TURN, TURN)) for name in ("xx_plus_yy", "xx_minus_yy")},
+    "ccx": _fixed("ZZX", symmetric=2),
+    "ccz": _fixed("ZZZ", symmetric=3),
+    "c3sx": _fixed("ZZZX", symmetric=3),
+    "cswap": _fixed("Z**"),
+    "rccx": _fixed("***"),
+    "rcccx": _fixed("****"),
+}
 """By Qiskit's name. What is not here is taken to conflict with everything, and to have no period."""
 
 
 def rule_of(name: str, qubits: int) -> Rule:
     """What is known of a gate of that name on so many qubits."""
-    rule = RULES.get(name)
-    if rule is not None:
-        return rule
+    return RULES.get(name) or _rule_of_any_size(name, qubits)
+
+
+@lru_cache(maxsize=256)
+def _rule_of_any_size(name: str, qubits: int) -> Rule:
     match name:
         case "mcx":
             return _fixed("Z" * (qubits - 1) + "X", symmetric=qubits - 1)

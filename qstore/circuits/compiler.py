@@ -113,7 +113,7 @@ class Compiler:
             and canonical.gates <= _FEW
             and canonical.format == "qis"
             and optimization_level <= 1
-            and all(step.name != "unitary" for step in canonical.steps)
+            and "unitary" not in [line[0] for line in canonical.lines]
         ):
             steps = self.spell(canonical.steps, backend, optimization_level)
             if steps is not None:

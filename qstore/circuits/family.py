@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter, ParameterExpression
@@ -153,7 +153,8 @@ class _Form:
         self._qubits, self._registers, self._level = template.num_qubits, registers_of(template), level
         probes = _spread(len(self._slots), _FIRST)
         self.first = self._canonical(probes)
-        self._places = _places(self.first.steps, probes)
+        self._firsts = self.first.steps
+        self._places = _places(self._firsts, probes)
         self._fingerprint = self._fingerprint_stencil()
         self._wire: WireStencil | None = None
         self.compiled = False
@@ -164,7 +165,7 @@ class _Form:
             return
         slots = [Parameter(f"number{index}") for index in range(max(self._angles.picks, default=-1) + 1)]
         angles = [slots[pick] for pick in self._angles.picks]
-        steps = compiler.spell(_filled(self.first.steps, self._places, angles), backend, optimization_level)
+        steps = compiler.spell(_filled(self._firsts, self._places, angles), backend, optimization_level)
         if steps is not None:
             probe = _spread(len(slots), _FIRST)
             self._wire = _stencil(WireStencil, steps, slots, probe, merging=optimization_level > 0)
@@ -180,8 +181,8 @@ class _Form:
         if fingerprint is None or self._places is None:
             canonical = self._canonical(angles)
         else:
-            steps = cast("tuple[Step, ...]", _Steps(self.first.steps, self._places, angles))
-            canonical = replace(self.first, steps=steps, fingerprint=fingerprint)
+            lines = _Filled(self._firsts, self._places, angles)
+            canonical = replace(self.first, lines=lines, fingerprint=fingerprint)
         wire = self._wire.at(numbers) if self._wire is not None and self.compiled else None
         return Member(canonical, wire if wire is None or len(wire) <= MAX_WIRE_BYTES else None)
 
@@ -191,10 +192,10 @@ class _Form:
     def _fingerprint_stencil(self) -> FingerprintStencil | None:
         if self.first.format != "qis" or self._level != "commuting" or self._places is None:
             return None
-        return _stencil(FingerprintStencil, self.first.steps, self._places, self._angles.picks, self._qubits)
+        return _stencil(FingerprintStencil, self._firsts, self._places, self._angles.picks, self._qubits)
 
 
-class _Steps(Sequence[Step]):
+class _Filled(Sequence[Step]):
     """The steps of a member, made when somebody wants them: mostly nobody does."""
 
     __slots__ = ("_angles", "_places", "_steps")
@@ -247,7 +248,7 @@ def _filled(steps: Sequence[Step], places: Sequence[tuple[int, int]], angles: Se
 
 def _same(one: Canonical, other: Canonical) -> bool:
     """Whether they are equal, but for rounding."""
-    return replace(one, steps=()) == replace(other, steps=()) and _alike(one.steps, other.steps)
+    return replace(one, lines=()) == replace(other, lines=()) and _alike(one.steps, other.steps)
 
 
 def _same_wire(one: bytes, other: bytes) -> bool:

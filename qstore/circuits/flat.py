@@ -7,7 +7,7 @@ everything else is taken apart by its definition. So steps that are equal do the
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -16,8 +16,8 @@ from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister
 from qiskit.circuit import (
     AnnotatedOperation,
     Barrier,
+    Bit,
     CircuitInstruction,
-    Clbit,
     Delay,
     Measure,
     ParameterExpression,
@@ -27,14 +27,19 @@ from qiskit.circuit.library import C4XGate, MCPhaseGate, MCXGate, UnitaryGate, g
 from qiskit.transpiler.passes import HighLevelSynthesis
 
 from qstore.circuits.border import refusing
-from qstore.circuits.control_flow import CONTROL_FLOW, LEAPS, clbits_of, unfold
+from qstore.circuits.control_flow import CONTROL_FLOW, LEAPS, Places, clbits_of, unfold
 from qstore.errors import CircuitTooLargeError, UnboundParametersError, UnsupportedCircuitError
 
 MAX_INSTRUCTIONS = 1_000_000
 """The most instructions a circuit may have, counted in all the definitions it is composed of."""
 
 _MULTI_CONTROLLED = {C4XGate: "mcx", MCXGate: "mcx", MCPhaseGate: "mcphase"}  # standard in all but Qiskit's tables
+_MEASURE = Measure()  # the one that all circuits share, unless somebody put a label on it
 _STANDARD = {name: gate.base_class for name, gate in get_standard_gate_name_mapping().items()}
+
+
+Line = tuple[str, tuple[int, ...], tuple[int, ...], tuple[float, ...]]
+"""A `Step` before anybody asks for its parts by name, which takes a third of the time: one is made for every gate."""
 
 
 class Step(NamedTuple):
@@ -55,8 +60,13 @@ class Step(NamedTuple):
     angles: tuple[float, ...]
 
 
-def flatten(circuit: QuantumCircuit, *, symbolic: bool = False, control_flow: bool = False) -> list[Step]:
-    """The steps of a circuit, in its own order.
+def flatten(circuit: QuantumCircuit, *, symbolic: bool = False) -> list[Step]:
+    """The steps of a circuit, in its own order, as `listing` has them."""
+    return [*map(Step._make, listing(circuit, symbolic=symbolic))]
+
+
+def listing(circuit: QuantumCircuit, *, symbolic: bool = False, control_flow: bool = False) -> list[Line]:
+    """A circuit's steps, in its own order, as lines.
 
     A reset of a qubit that nothing has happened to is left out.
 
@@ -71,7 +81,21 @@ def flatten(circuit: QuantumCircuit, *, symbolic: bool = False, control_flow: bo
         UnboundParametersError: There are free parameters.
         CircuitTooLargeError: It is composed of more instructions than anyone could want.
     """
-    return _Flattening(circuit, symbolic=symbolic, control_flow=control_flow).steps
+    return _Flattening(circuit, symbolic=symbolic, control_flow=control_flow).lines
+
+
+def index_of(bits: Sequence[Bit], indices: Sequence[int]) -> Callable[[Any], int]:
+    """Tells where each of some bits stands.
+
+    Most know by themselves and say so sooner than it is looked up, and every gate has one.
+
+    Args:
+        bits: Of a circuit, in its order; nothing else may be asked for.
+        indices: Where they stand.
+    """
+    if [getattr(bit, "_index", None) for bit in bits] == [*indices]:
+        return attrgetter("_index")
+    return dict(zip(bits, indices, strict=True)).__getitem__
 
 
 def build(steps: Iterable[Step], qubits: int, clbits: int) -> QuantumCircuit:
@@ -106,14 +130,15 @@ def _gate(step: Step) -> Any:
 
 
 class _Flattening:
-    """The steps so far, the global phase beside them, and what is left of the patience."""
+    """The lines so far, the global phase beside them, and what is left of the patience."""
 
     def __init__(self, circuit: QuantumCircuit, *, symbolic: bool = False, control_flow: bool = False) -> None:
-        self.steps: list[Step] = []
+        self.lines: list[Line] = []
         self.phase = 0.0  # radians; means nothing until something controls it
         self._symbolic = symbolic
         self._control_flow = control_flow
         self._everywhere = tuple(range(circuit.num_qubits)), tuple(range(circuit.num_clbits))
+        self._ones = [(qubit,) for qubit in range(circuit.num_qubits)]
         self._fresh = set(range(circuit.num_qubits))
         self._patience = MAX_INSTRUCTIONS
         with refusing(UnsupportedCircuitError, "The circuit cannot be taken apart into gates"):
@@ -121,22 +146,24 @@ class _Flattening:
 
     def _add(self, circuit: QuantumCircuit, qubit_indices: Sequence[int], clbit_indices: Sequence[int]) -> None:
         """Append a circuit that stands on the given bits."""
-        instructions = circuit.data
+        instructions = circuit.data[:]
         self._spend(len(instructions))
         if not (self._symbolic and isinstance(circuit.global_phase, ParameterExpression)):
             self.phase += float(circuit.global_phase)
-        index_of = dict(zip(circuit.qubits, qubit_indices, strict=True))
-        clbit_index_of = dict(zip(circuit.clbits, clbit_indices, strict=True))
-        append, fresh, angles_of = self.steps.append, self._fresh, self._angles
-        # a bit that knows its place says so sooner than it is looked up, and there is one or more for every gate
-        in_order = [getattr(bit, "_index", None) for bit in index_of] == list(qubit_indices)
-        index = attrgetter("_index") if in_order else index_of.__getitem__
-        isfinite, new = math.isfinite, tuple.__new__  # a Step in half the time: there is one for every gate
+        index, clbit_index = index_of(circuit.qubits, qubit_indices), index_of(circuit.clbits, clbit_indices)
+        places = dict(zip(circuit.clbits, clbit_indices, strict=True)) if circuit.has_control_flow_op() else {}
+        append, fresh, angles_of, ones = self.lines.append, self._fresh, self._angles, self._ones
+        isfinite = math.isfinite
         for instruction in instructions:
-            qubits = tuple(map(index, instruction.qubits))
+            bits = instruction.qubits
+            qubits = ones[index(bits[0])] if len(bits) == 1 else tuple(map(index, bits))
             if not instruction.is_standard_gate():
-                clbits = tuple([clbit_index_of[clbit] for clbit in instruction.clbits])
-                self._add_operation(instruction.operation, qubits, clbits, clbit_index_of)
+                clbits = tuple(map(clbit_index, instruction.clbits))
+                if instruction.operation is _MEASURE:
+                    fresh.difference_update(qubits)
+                    append(("measure", qubits, clbits, ()))
+                else:
+                    self._add_operation(instruction.operation, qubits, clbits, places)
                 continue
             name, params = instruction.name, instruction.params
             if not params:
@@ -148,26 +175,24 @@ class _Flattening:
             if fresh:
                 fresh.difference_update(qubits)
             if qubits:
-                append(new(Step, (name, qubits, (), angles)))
+                append((name, qubits, (), angles))
             else:
                 self.phase += sum(angles)
 
-    def _add_operation(
-        self, operation: Any, qubits: tuple[int, ...], clbits: tuple[int, ...], places: Mapping[Clbit, int]
-    ) -> None:
+    def _add_operation(self, operation: Any, qubits: tuple[int, ...], clbits: tuple[int, ...], places: Places) -> None:
         match operation:
             case Measure():
                 self._fresh.difference_update(qubits)
-                self.steps.append(Step("measure", qubits, clbits, ()))
+                self.lines.append(("measure", qubits, clbits, ()))
             case Barrier():
                 if qubits:
-                    self.steps.append(Step("barrier", tuple(sorted(qubits)), (), ()))
+                    self.lines.append(("barrier", tuple(sorted(qubits)), (), ()))
             case Reset():
                 if self._fresh.isdisjoint(qubits):
-                    self.steps.append(Step("reset", qubits, (), ()))
+                    self.lines.append(("reset", qubits, (), ()))
             case Delay():
                 name = f"delay {operation.unit}"
-                self.steps.append(Step(name, qubits, (), self._angles(name, [operation.duration])))
+                self.lines.append((name, qubits, (), self._angles(name, [operation.duration])))
             case UnitaryGate():
                 self._spend(4 ** len(qubits))
                 self._add_gate("unitary", qubits, operation.to_matrix().astype(complex).ravel().view(float).tolist())
@@ -182,7 +207,7 @@ class _Flattening:
                 self._add_composite(operation, qubits, clbits)
 
     def _add_control_flow(
-        self, operation: Any, qubits: tuple[int, ...], clbits: tuple[int, ...], places: Mapping[Clbit, int]
+        self, operation: Any, qubits: tuple[int, ...], clbits: tuple[int, ...], places: Places
     ) -> None:
         """Append the blocks between steps that nothing on their wires can pass."""
         if isinstance(operation, LEAPS):
@@ -194,14 +219,14 @@ class _Flattening:
             return
         self._fresh.difference_update(qubits)
         for says, block in unfold(operation, places):
-            self.steps.append(Step(says, on, into, ()))
+            self.lines.append((says, on, into, ()))
             if block is not None:
                 self._add(block, qubits, clbits)
-        self.steps.append(Step("end", on, into, ()))
+        self.lines.append(("end", on, into, ()))
 
     def _add_gate(self, name: str, qubits: tuple[int, ...], params: Sequence[Any]) -> None:
         self._fresh.difference_update(qubits)
-        self.steps.append(Step(name, qubits, (), self._angles(name, params) if params else ()))
+        self.lines.append((name, qubits, (), self._angles(name, params) if params else ()))
 
     def _spend(self, instructions: int) -> None:
         self._patience -= instructions
@@ -255,6 +280,6 @@ def _alone(operation: Any) -> QuantumCircuit:
 def _plain(operation: Any) -> Any:
     """The same as one gate, composed of standard gates only."""
     flattening = _Flattening(_alone(operation))
-    circuit = build(flattening.steps, operation.num_qubits, 0)
+    circuit = build(map(Step._make, flattening.lines), operation.num_qubits, 0)
     circuit.global_phase = flattening.phase
     return circuit.to_gate()

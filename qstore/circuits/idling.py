@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from qstore.circuits.flat import Step
+from qstore.circuits.flat import Line
 
 
 def is_idling(name: str) -> bool:
@@ -20,19 +20,20 @@ def is_delay(name: str) -> bool:
     return name.startswith("delay ")
 
 
-def without_idling(steps: Sequence[Step]) -> Sequence[Step]:
-    """The steps, less delays, and less the barriers that nothing on any of their qubits comes behind."""
-    end = len(steps)
-    while end and is_idling(steps[end - 1].name):
+def without_idling(lines: Sequence[Line]) -> Sequence[Line]:
+    """The lines, less delays, and less the barriers that nothing on any of their qubits comes behind."""
+    end = len(lines)
+    while end and is_idling(lines[end - 1][0]):
         end -= 1
-    steps = steps[:end]
-    if not any(map(is_idling, {step.name for step in steps})):
-        return steps
-    kept: list[Step] = []
+    lines = lines[:end]
+    if not any(map(is_idling, {line[0] for line in lines})):
+        return lines
+    kept: list[Line] = []
     alive: set[int] = set()
-    for step in reversed(steps):
-        if not is_idling(step.name) or (step.name == "barrier" and not alive.isdisjoint(step.qubits)):
-            kept.append(step)
-            alive.update(step.qubits)
+    for line in reversed(lines):
+        name, qubits, _, _ = line
+        if not is_idling(name) or (name == "barrier" and not alive.isdisjoint(qubits)):
+            kept.append(line)
+            alive.update(qubits)
     kept.reverse()
     return kept

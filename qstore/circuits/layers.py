@@ -7,17 +7,12 @@ same layers. This is Foata's normal form (Cartier and Foata, "Problèmes combina
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from itertools import combinations
-from operator import itemgetter
 
 from qstore.circuits.commutation import CONFLICTS, KINDS, Rule, any_exchange, exchange, may_exchange, rule_of
 
-_Row = list[int]  # by kind of action: the first layer behind all gates that act so on the wire
-
-# By kind of action: picks out of a row what it conflicts with. The first kind conflicts with none, and is always 0.
-_CONFLICTING: list[Callable[[_Row], tuple[int, ...]]] = [itemgetter(*(conflicts or (0, 0))) for conflicts in CONFLICTS]
-
+_Row = list[int]  # of a wire, by kind of action: the first layer behind all gates there that it conflicts with
 
 Letter = tuple[str, tuple[int, ...], tuple[float, ...], tuple[int, ...]]
 """A step without what does not matter about it.
@@ -46,6 +41,9 @@ Kin = tuple[str, tuple[int, ...], tuple[int, ...]]
 Saved = tuple[_Row, int | None]
 """What was known of a wire, before a gate came."""
 
+Record = tuple[int, tuple[int, ...], str, tuple[float, ...]]
+"""A gate on its layer: that times the number of wires, plus its first wire; its wires; its name; its angles."""
+
 
 class Layers:
     """The layers as they fill.
@@ -69,37 +67,37 @@ class Layers:
             kinds: How it acts on each.
         """
         rows = self._rows
-        layer = 0
-        for wire, kind in zip(wires, kinds, strict=True):
-            behind = max(_CONFLICTING[kind](rows[wire]))
-            if behind > layer:  # noqa: PLR1730  max() of two takes twice as long, and this is for every gate
-                layer = behind
+        layer = max([rows[wire][kind] for wire, kind in zip(wires, kinds, strict=True)])
         if layer and self._exchanges is not None and self._exchanges.concern(name, wires, layer):
             return self._exchanges.layer_of(name, wires, kinds)
         return layer
 
-    def add(self, name: str, wires: tuple[int, ...], kinds: tuple[int, ...]) -> int:
-        """Let a gate stand where it would, and say on which layer that is: `of` and `put`, sooner for one wire."""
-        if len(wires) > 1 or self._exchanges is not None:
-            layer = self.of(name, wires, kinds)
-            self.put(name, wires, kinds, layer)
-            return layer
-        row, kind = self._rows[wires[0]], kinds[0]
-        layer = max(_CONFLICTING[kind](row))
-        if kind and row[kind] <= layer:
-            row[kind] = layer + 1
-        return layer
-
     def put(self, name: str, wires: tuple[int, ...], kinds: tuple[int, ...], layer: int) -> None:
         """Let a gate stand on a layer."""
-        behind = layer + 1
-        rows = self._rows
         for wire, kind in zip(wires, kinds, strict=True):
-            row = rows[wire]
-            if kind and row[kind] < behind:
-                row[kind] = behind
+            _stand(self._rows[wire], kind, layer)
         if self._exchanges is not None:
             self._exchanges.put(name, wires, kinds, layer)
+
+    def fill(self, letters: Iterable[Letter]) -> list[Record]:
+        """Let gates stand one after the other, each where it would: `of` and `put` for all, in half the time."""
+        rows, width, exchanges = self._rows, len(self._rows), self._exchanges
+        records: list[Record] = []
+        for name, wires, angles, kinds in letters:
+            if len(wires) == 1:
+                layer = rows[wires[0]][kinds[0]]
+                _stand(rows[wires[0]], kinds[0], layer)
+            else:
+                on = [(rows[wire], kind) for wire, kind in zip(wires, kinds, strict=True)]
+                layer = max([row[kind] for row, kind in on])
+                if layer and exchanges is not None and exchanges.concern(name, wires, layer):
+                    layer = exchanges.layer_of(name, wires, kinds)
+                for row, kind in on:
+                    _stand(row, kind, layer)
+            if exchanges is not None:
+                exchanges.put(name, wires, kinds, layer)
+            records.append((layer * width + wires[0], wires, name, angles))
+        return records
 
     def save(self, name: str, wires: tuple[int, ...], kinds: tuple[int, ...]) -> dict[int, Saved]:
         """What putting the gate changes, by wire, for `restore`."""
@@ -120,6 +118,13 @@ class Layers:
         self._rows[wire] = row
         if self._exchanges is not None:
             self._exchanges.restore(wire, kin, highest)
+
+
+def _stand(row: _Row, kind: int, layer: int) -> None:
+    """Let a gate that acts so on a wire stand there on a layer."""
+    for conflicting in CONFLICTS[kind]:
+        if row[conflicting] <= layer:
+            row[conflicting] = layer + 1
 
 
 class _Exchanges:
@@ -156,12 +161,13 @@ class _Exchanges:
 
     def put(self, name: str, wires: tuple[int, ...], kinds: tuple[int, ...], layer: int) -> None:
         """Remember a gate on its layer."""
-        for pair in _interchangeable(name, wires):
-            behind = self._behind.setdefault(pair, {})
-            behind[name] = max(behind.get(name, 0), layer + 1)
         came = (name, wires, kinds), layer
         for wire in wires:
             self._came[wire].append(came)
+        if len(wires) > 1:
+            for pair in _interchangeable(name, wires):
+                behind = self._behind.setdefault(pair, {})
+                behind[name] = max(behind.get(name, 0), layer + 1)
 
     def highest(self, wire: int, kin: Kin) -> int | None:
         """The highest layer of such a gate on a wire."""
@@ -187,7 +193,7 @@ _NOTHING: dict[str, int] = {}
 
 
 def _interchangeable(name: str, wires: tuple[int, ...]) -> Iterable[tuple[int, ...]]:
-    if len(wires) == 1:
-        return ()
     symmetric = rule_of(name, len(wires)).symmetric
+    if symmetric < 2:  # noqa: PLR2004  a pair
+        return ()
     return (wires,) if symmetric == len(wires) == 2 else combinations(wires[:symmetric], 2)  # noqa: PLR2004  a pair

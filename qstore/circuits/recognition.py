@@ -112,7 +112,7 @@ class _Seen:
 
     @property
     def weight(self) -> int:
-        return len(self.named.canonical.steps) + 1
+        return len(self.named.canonical.lines) + 1
 
     @property
     def is_alive(self) -> bool:

@@ -19,7 +19,7 @@ from qstore.circuits.angle import within
 from qstore.circuits.commutation import rule_of
 from qstore.circuits.fingerprint import packed
 from qstore.circuits.flat import Step
-from qstore.circuits.normal_form import normal_form
+from qstore.circuits.normal_form import listed, normal_form
 from qstore.circuits.translation import Affine
 from qstore.circuits.turn import TURNS, merge
 from qstore.circuits.wire import write
@@ -128,7 +128,7 @@ class FingerprintStencil:
         records = normal_form(steps, qubits, 0, "commuting", trims=True)
         if any(alike > 1 for alike in Counter(record[:-1] for record in records if record[-1]).values()):
             raise ValueError("Angles decide about the order of records.")
-        cut = packed(records, qubits, 0, "qis", "commuting")
+        cut = packed(*listed(records), qubits, 0, "qis", "commuting")
         start = len(cut) % _LONG.itemsize
         self._head, self._tail = cut[:start], np.frombuffer(cut[start:], _LONG)
         found = Counter(self._tail.tolist())

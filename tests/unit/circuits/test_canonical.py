@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister
-from qiskit.circuit import AnnotatedOperation, Clbit, ControlModifier, Gate, Instruction, Parameter, Qubit
+from qiskit.circuit import AnnotatedOperation, Clbit, ControlModifier, Gate, Instruction, Measure, Parameter, Qubit
 from qiskit.circuit.classical import expr, types
 from qiskit.circuit.library import (
     CXGate,
@@ -200,6 +200,18 @@ def test_nothing_of_the_callers_is_left_on_a_gate() -> None:
     assert [instruction.label for instruction in canonical.build().data] == [None, None]
 
 
+@pytest.mark.parametrize("measure", [Measure(label="mine"), Measure().to_mutable()])
+def test_a_measurement_is_one_whoever_wrote_something_on_it(measure: Measure) -> None:
+    circuit = QuantumCircuit(2, 2)
+    circuit.h(0)
+    circuit.cx(0, 1)
+    circuit.append(measure, [0], [1])
+    circuit.append(measure, [1], [0])
+    canonical = canonicalize(circuit)
+    assert canonical.fingerprint == canonicalize(bell()).fingerprint
+    assert canonical.readout.bits == (1, 0)
+
+
 def test_an_initialized_qubit_needs_no_openqasm() -> None:
     canonical = canonicalize(measured((Initialize([0.6, 0.8]), [0])))
     assert canonical.format == "qis"
@@ -287,12 +299,19 @@ def RX(angle: float) -> Gate:  # noqa: N802  stands for the class
     return circuit.data[0].operation
 
 
-@pytest.mark.parametrize("level", LEVELS[:2])
-def test_the_fingerprint_is_the_sha256_of_texts_and_then_numbers(level: Level) -> None:
-    texts = f"qstore-fingerprint-2 {level} qis 2 0\nh\ncx".encode()
-    h, cx = (0 * 2 + 0, 1, 0, 0), (1 * 2 + 0, 2, 0, 1, 0)  # place, number of wires, they, number of angles
-    numbers = struct.pack("<10q", len(texts), *h, *cx)
-    assert canonicalize(bell(), level).fingerprint == sha256(texts + numbers).hexdigest()
+@pytest.mark.parametrize(
+    ("level", "names", "numbers"),
+    [
+        ("exact", "h\ncx\n", (2, 1, 1, 0)),  # names on each wire; the target of cx; the wire that is referred to
+        ("commuting", "h\ncx", (0 * 2 + 0, 1 * 2 + 0, 1)),  # the place of each; the target of cx
+    ],
+)
+def test_the_fingerprint_is_the_sha256_of_texts_and_then_numbers(
+    level: Level, names: str, numbers: tuple[int, ...]
+) -> None:
+    texts = f"qstore-fingerprint-3 {level} qis 2 0\n{names}".encode()
+    packed = struct.pack(f"<{len(numbers) + 1}q", len(texts), *numbers)
+    assert canonicalize(bell(), level).fingerprint == sha256(texts + packed).hexdigest()
 
 
 def test_commuting_is_the_level_where_nobody_says_which() -> None:

@@ -64,6 +64,19 @@ def test_a_gate_stands_on_the_first_layer_behind_all_it_does_not_commute_with(se
         standing.append((layer, letter))
 
 
+@given(seed=st.integers(0, 2**32), names=st.sampled_from([NAMES, ("x", "z", "h", "rx", "rxx", "mcx")]))
+def test_filling_puts_every_gate_where_it_would_stand(seed: int, names: tuple[str, ...]) -> None:
+    rng = random.Random(seed)
+    letters = [letter for letter in [drawn(rng) for _ in range(25)] if letter[0] in names]
+    layers = Layers(WIRES, names)
+    expected = []
+    for name, wires, angles, kinds in letters:
+        layer = layers.of(name, wires, kinds)
+        layers.put(name, wires, kinds, layer)
+        expected.append((layer * WIRES + wires[0], wires, name, angles))
+    assert Layers(WIRES, names).fill(letters) == expected
+
+
 @pytest.mark.parametrize("names", [("cx", "h", "rx"), ("cx", "h", "rx", "swap")])
 def test_a_gate_that_is_taken_away_leaves_its_wires_as_they_were(names: tuple[str, ...]) -> None:
     layers = Layers(2, names)
