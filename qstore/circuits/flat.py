@@ -6,6 +6,7 @@ everything else is taken apart by its definition. So steps that are equal do the
 
 from __future__ import annotations
 
+import cmath
 import math
 from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
@@ -194,8 +195,7 @@ class _Flattening:
                 name = f"delay {operation.unit}"
                 self.lines.append((name, qubits, (), self._angles(name, [operation.duration])))
             case UnitaryGate():
-                self._spend(4 ** len(qubits))
-                self._add_gate("unitary", qubits, operation.to_matrix().astype(complex).ravel().view(float).tolist())
+                self._add_unitary(operation.to_matrix().astype(complex), qubits)
             case _ if isinstance(operation, CONTROL_FLOW):
                 if not self._control_flow:
                     raise UnsupportedCircuitError(
@@ -227,6 +227,13 @@ class _Flattening:
     def _add_gate(self, name: str, qubits: tuple[int, ...], params: Sequence[Any]) -> None:
         self._fresh.difference_update(qubits)
         self.lines.append((name, qubits, (), self._angles(name, params) if params else ()))
+
+    def _add_unitary(self, matrix: Any, qubits: tuple[int, ...]) -> None:
+        if not qubits:
+            self.phase += cmath.phase(matrix[0, 0])
+            return
+        self._spend(matrix.size)
+        self._add_gate("unitary", qubits, matrix.ravel().view(float).tolist())
 
     def _spend(self, instructions: int) -> None:
         self._patience -= instructions

@@ -212,6 +212,13 @@ def test_a_measurement_is_one_whoever_wrote_something_on_it(measure: Measure) ->
     assert canonical.readout.bits == (1, 0)
 
 
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_unitary_on_no_qubit_is_a_global_phase(level: Level) -> None:
+    circuit = measured((HGate(), [0]), (UnitaryGate([[1j]]), []), (CXGate(), [0, 1]))
+    without = measured((HGate(), [0]), (CXGate(), [0, 1]))
+    assert public_fingerprint(circuit, level) == public_fingerprint(without, level)
+
+
 def test_an_initialized_qubit_needs_no_openqasm() -> None:
     canonical = canonicalize(measured((Initialize([0.6, 0.8]), [0])))
     assert canonical.format == "qis"
