@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
+from typing import Literal
 
 from qstore.circuits.angle import between, matrix_on_grid, on_grid, within
 from qstore.circuits.commutation import RULES, rule_of
@@ -15,11 +16,12 @@ from qstore.circuits.idling import is_delay
 from qstore.circuits.layers import Layers, Letter, Record, letter_of, rounded
 from qstore.circuits.reduction import reduced
 from qstore.circuits.trimming import trimmed
-from qstore.job import Level
 
 
-def normal_form(lines: Sequence[Line], qubits: int, clbits: int, level: Level, *, trims: bool) -> list[Record]:
-    """The normal form of a circuit.
+def normal_form(
+    lines: Sequence[Line], qubits: int, clbits: int, level: Literal["commuting", "semantic"], *, trims: bool
+) -> list[Record]:
+    """The normal form of a circuit, at the levels that know which gates commute.
 
     Args:
         lines: The circuit's.
