@@ -6,7 +6,7 @@ import hashlib
 import json
 
 from qstore.circuits.canonical import Canonical
-from qstore.job import Level, Options
+from qstore.job import Level, Options, is_ideal
 
 
 def level_of(options: Options, default: Level) -> Level:
@@ -16,8 +16,7 @@ def level_of(options: Options, default: Level) -> Level:
     """
     if options.fingerprint_level is not None:
         return options.fingerprint_level
-    noiseless = options.backend == "simulator" and options.noise_model == "ideal"
-    return default if noiseless or default != "semantic" else "commuting"
+    return default if is_ideal(options) or default != "semantic" else "commuting"
 
 
 def run_id_of(canonical: Canonical, options: Options, job_id: str) -> str:

@@ -209,6 +209,11 @@ class Run:
         return cls(wire=wire, **fields)
 
 
+def is_ideal(where: Options | Group) -> bool:
+    """Whether nothing errs there: on the simulator, without a noise model."""
+    return where.backend == "simulator" and where.noise_model == "ideal"
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """One IonQ job, past, present or intended.

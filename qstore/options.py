@@ -11,7 +11,7 @@ from typing import Any, cast, get_args
 
 from qstore.circuits.targets import NOISE_MODELS, Backend, find_backend
 from qstore.errors import InvalidOptionError, InvalidShotsError, UnknownNoiseModelError, UnknownOptionError
-from qstore.job import DEBIASING_SHOTS, Level, Options, Reuse
+from qstore.job import DEBIASING_SHOTS, LEVELS, Level, Options, Reuse
 
 MAX_SHOTS = 1_000_000
 """IonQ's own limit for one job."""
@@ -110,7 +110,7 @@ def _max_age(value: Any, reuse: Reuse) -> float:
 
 
 def _level(value: Any) -> Level:
-    return cast("Level", _word("fingerprint_level", value, get_args(Level)))
+    return cast("Level", _word("fingerprint_level", value, LEVELS))
 
 
 def _name(value: Any) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from qstore.circuits.counts import apportion, draw
-from qstore.job import Run
+from qstore.job import Run, is_ideal
 
 MAX_PROBABILITIES = 4096
 """Outcomes with more basis states than this keep their counts only: a wide, flat distribution is megabytes."""
@@ -109,7 +109,7 @@ def measure(
     """
     group = run.group
     seed = run.seed if run.seed is not None else secrets.randbits(31)
-    exact = group.backend == "simulator" and group.noise_model == "ideal" and run.format == "qis"
+    exact = is_ideal(group) and run.format == "qis"
     return Outcome(
         states=draw(probabilities, group.shots, seed) if exact else apportion(probabilities, group.shots),
         probabilities=probabilities if len(probabilities) <= MAX_PROBABILITIES else None,

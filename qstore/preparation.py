@@ -14,7 +14,7 @@ from qstore.circuits.targets import find_backend
 from qstore.entries import Entries
 from qstore.errors import UnsupportedCircuitError
 from qstore.identity import level_of, run_id_of
-from qstore.job import TASK, Job, Level, Options
+from qstore.job import TASK, Job, Level, Options, is_ideal
 from qstore.state.claims import Ask
 
 
@@ -163,7 +163,7 @@ class Preparation:
 
 def _check_readable(canonical: Canonical, options: Options) -> None:
     """IonQ's ideal simulator tells of such a circuit only how often qubits showed what at the very end."""
-    if canonical.format == "qasm3" and options.backend == "simulator" and options.noise_model == "ideal":
+    if canonical.format == "qasm3" and is_ideal(options):
         raise UnsupportedCircuitError(
             "The circuit measures or resets a qubit in the middle, and IonQ's ideal simulator keeps no shots of such "
             "circuits: run it with noise_model='aria-1' or on a machine, or measure at the end only."

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Self
 
 from pydantic import AliasChoices, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from qstore.job import Level
 
 
 class Settings(BaseSettings):
@@ -18,7 +20,7 @@ class Settings(BaseSettings):
     key_prefix: str = Field("qstore:", description="What every key of the shared state begins with.")
 
     result_ttl: float = Field(300.0, ge=0, description="Seconds a result answers later askers; 0: never.")
-    fingerprint_level: Literal["exact", "commuting", "semantic"] = Field(
+    fingerprint_level: Level = Field(
         "commuting", description="Which circuits count as the same, where calls do not say."
     )
     result_cache_bytes: int = Field(256 * 2**20, ge=0, description="Bytes of results stored for later askers.")
