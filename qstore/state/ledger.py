@@ -262,9 +262,10 @@ class Ledger:
         keys = [*self._record(batch), names.queued, names.expiring]
         keys += [names.tally, *names.results, names.calibration(batch.group.backend), names.groups]
         args: list[Argument] = [batch.batch_id, batch.lease, self._result_ttl, self._result_bytes]
+        own_group = batch.group.to_json()
         for run_id, ending in zip(batch.run_ids, endings, strict=True):
             again = ending.again
-            group = (again.group if again else batch.group).to_json()
+            group = again.group.to_json() if again else own_group
             keys += [names.result(run_id), names.run(run_id), names.jobs(run_id), names.pending(group)]
             args += [ending.outcome, int(ending.cacheable)]
             args += ["" if ending.usd is None else ending.usd, ending.calibration or "", ending.shots]

@@ -40,8 +40,9 @@
 --     22 circuits     bytes of compiled circuits at most
 -- Returns {"hit", outcome, age in milliseconds} | {"joined"} | {"miss", wire} (it only looked; wire is the compiled
 -- circuit, empty where there is none) | {"short", shots, wire} (so many are banked, fewer than it wants; where it came
--- to claim, as with "miss", it knew of another number, and nothing was written) | {"full"} (as many wait as may, and it wrote nothing) | {"taken"} (a job of this
--- id waits for something else) | {"queued", full}, full = 1 where a batch can leave at once, else 0.
+-- to claim, as with "miss", it knew of another number, and nothing was written) | {"full"} (as many wait as may, and it
+-- wrote nothing) | {"taken"} (a job of this id waits for something else) | {"queued", full}, full = 1 where a batch can
+-- leave at once, else 0.
 --
 -- include clock
 -- include place
