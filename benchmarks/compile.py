@@ -21,8 +21,6 @@ from pathlib import Path
 
 import click
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 from qiskit import QuantumCircuit, transpile
 from qiskit_ionq.exceptions import IonQTranspileLevelWarning
@@ -33,6 +31,7 @@ from rich.console import Console
 from rich.table import Table
 
 from circuit_classes import CIRCUITS, TEMPLATES, bound
+from plot import plotted
 from qstore.circuits.canonical import canonicalize
 from qstore.circuits.compiler import Compiler
 from qstore.circuits.family import Family
@@ -82,6 +81,16 @@ def plainly(circuit: QuantumCircuit, optimization_level: int) -> str:
     return serialized(transpile(circuit, backend=IONQ, optimization_level=optimization_level))
 
 
+def sent(circuit: QuantumCircuit, optimization_level: int) -> tuple[int, int]:
+    """Gates on the wire, qstore's and the plain way's."""
+    wires = (
+        Compiler().compile(canonicalize(circuit), SIMULATOR, optimization_level),
+        plainly(circuit, optimization_level),
+    )
+    ours, plain = [len(json.loads(wire)) for wire in wires]
+    return ours, plain
+
+
 def serialized(compiled: QuantumCircuit) -> str:
     """A compiled circuit, by qiskit-ionq."""
     gates, _, _ = qiskit_circ_to_ionq_circ(compiled)
@@ -123,12 +132,11 @@ def circuit_row(name: str, circuit: QuantumCircuit, optimization_level: int, sec
         lambda: warm.compile(canonical, SIMULATOR, optimization_level),
     ]
     plain, compiled, named, remembered = medians(works, seconds)
-    wire = cold.compile(canonical, SIMULATOR, optimization_level)
     return Row(
         name=name,
         qubits=circuit.num_qubits,
         gates=canonical.gates,
-        sent=(len(json.loads(wire)), len(json.loads(plainly(circuit, optimization_level)))),
+        sent=sent(circuit, optimization_level),
         plain=plain,
         ours={"compile": compiled, "cold": named + compiled, "warm": named + remembered},
     )
@@ -185,13 +193,11 @@ def family_row(name: str, template: QuantumCircuit, optimization_level: int, sec
         [ways.transpiled_each, ways.transpiled_once, ways.as_family, ways.as_circuits], seconds
     )
     example = bound(template)
-    canonical = canonicalize(example)
-    wire = Compiler().compile(canonical, SIMULATOR, optimization_level)
     return Row(
         name=name,
         qubits=template.num_qubits,
-        gates=canonical.gates,
-        sent=(len(json.loads(wire)), len(json.loads(plainly(example, optimization_level)))),
+        gates=canonicalize(example).gates,
+        sent=sent(example, optimization_level),
         plain=plain,
         ours={"family": family, "one by one": circuits, "transpiled once": once},
     )
@@ -259,31 +265,26 @@ def _ratio(ratio: float) -> str:
 
 def draw(cold: Sequence[Row], families: Sequence[Row], file: Path) -> None:
     """Draw how many times as fast qstore is into a PNG file."""
-    figure = Figure(figsize=(9, 6.5), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots()
-    bars = [
-        *((f"{row.name}, {row.qubits} qubits", row.plain / row.ours["cold"], "#4c72b0") for row in cold),
-        *(
-            (f"{row.name}, {row.qubits} qubits, {BINDINGS} bindings", row.plain / row.ours["family"], "#55a868")
-            for row in families
-        ),
-    ][::-1]
-    names, ratios, colors = zip(*bars, strict=True)
-    drawn = axes.barh(names, ratios, color=colors)
-    axes.bar_label(drawn, [_ratio(ratio) for ratio in ratios], padding=3, fontsize=8)
-    axes.axvline(1, color="#555555", linewidth=1)
-    axes.set_xscale("log")
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.tick_params(axis="y", labelsize=8)
-    axes.set_xlabel("times as fast as transpile() and qiskit-ionq's serializer (log scale)")
-    figure.suptitle(
-        "Circuit to wire, naming included: new circuits (blue), families with new angles (green)", fontsize=11
-    )
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.margins(x=0.1, y=0.01)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(file, dpi=110)
+    with plotted(file, 9, 6.5) as axes:
+        bars = [
+            *((f"{row.name}, {row.qubits} qubits", row.plain / row.ours["cold"], "#4c72b0") for row in cold),
+            *(
+                (f"{row.name}, {row.qubits} qubits, {BINDINGS} bindings", row.plain / row.ours["family"], "#55a868")
+                for row in families
+            ),
+        ][::-1]
+        names, ratios, colors = zip(*bars, strict=True)
+        drawn = axes.barh(names, ratios, color=colors)
+        axes.bar_label(drawn, [_ratio(ratio) for ratio in ratios], padding=3, fontsize=8)
+        axes.axvline(1, color="#555555", linewidth=1)
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.tick_params(axis="y", labelsize=8)
+        axes.set_xlabel("times as fast as transpile() and qiskit-ionq's serializer (log scale)")
+        axes.figure.suptitle(
+            "Circuit to wire, naming included: new circuits (blue), families with new angles (green)", fontsize=11
+        )
+        axes.margins(x=0.1, y=0.01)
 
 
 @click.command()

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator, ScalarFormatter
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
+
+from plot import plotted
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,37 +83,32 @@ def draw(title: str, curves: Sequence[Curve], limit: float, limit_name: str, fil
         limit_name: What the line says.
         file: Where to.
     """
-    figure = Figure(figsize=(9, 5.4), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots()
-    axes.set_xscale("log", base=2)
-    axes.set_yscale("log")
-    for curve, color in zip(curves, _COLORS, strict=False):
-        replicas = [point.replicas for point in curve.points]
-        axes.plot(replicas, [point.rate for point in curve.points], "o-", color=color, label=curve.name)
-        for place, point in enumerate(curve.points):
-            crowded = any(point.rate < other.points[place].rate < _CLOSE * point.rate for other in curves)
-            axes.annotate(
-                f"{point.rate:,.0f}",
-                (point.replicas, point.rate),
-                xytext=(0, _BELOW if crowded else _ABOVE),
-                textcoords="offset points",
-                ha="center",
-                color=color,
-                fontsize=9,
-                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
-            )
-    axes.axhline(limit, color="#555555", linestyle="--", linewidth=1, label=f"{limit_name}: {limit:,.0f} jobs/s")
-    axes.set_xticks(replicas)
-    axes.xaxis.set_major_formatter(ScalarFormatter())
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(ScalarFormatter())
-    axes.set_xlabel("worker replicas")
-    axes.set_ylabel("jobs finished per second (log scale)")
-    axes.set_title(title, fontsize=11)
-    axes.margins(x=0.08, y=0.12)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="y", alpha=0.25)
-    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=9)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(file, dpi=110)
+    with plotted(file, 9, 5.4) as axes:
+        axes.set_xscale("log", base=2)
+        axes.set_yscale("log")
+        for curve, color in zip(curves, _COLORS, strict=False):
+            replicas = [point.replicas for point in curve.points]
+            axes.plot(replicas, [point.rate for point in curve.points], "o-", color=color, label=curve.name)
+            for place, point in enumerate(curve.points):
+                crowded = any(point.rate < other.points[place].rate < _CLOSE * point.rate for other in curves)
+                axes.annotate(
+                    f"{point.rate:,.0f}",
+                    (point.replicas, point.rate),
+                    xytext=(0, _BELOW if crowded else _ABOVE),
+                    textcoords="offset points",
+                    ha="center",
+                    color=color,
+                    fontsize=9,
+                    bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
+                )
+        axes.axhline(limit, color="#555555", linestyle="--", linewidth=1, label=f"{limit_name}: {limit:,.0f} jobs/s")
+        axes.set_xticks(replicas)
+        axes.xaxis.set_major_formatter(ScalarFormatter())
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_major_formatter(ScalarFormatter())
+        axes.set_xlabel("worker replicas")
+        axes.set_ylabel("jobs finished per second (log scale)")
+        axes.set_title(title, fontsize=11)
+        axes.margins(x=0.08, y=0.12)
+        axes.grid(axis="y", alpha=0.25)
+        axes.figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=9)

@@ -21,6 +21,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from plot import plotted
 from qstore.circuits.canonical import fingerprint
 from qstore.circuits.recognition import Recognition
 from qstore.job import LEVELS
@@ -111,24 +112,18 @@ def costs(seconds: Seconds, gates: str) -> Table:
 
 def draw(seconds: Seconds, file: Path) -> None:
     """Draw CPU time over gates into a PNG file."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415  only who draws waits for it
-    from matplotlib.figure import Figure  # noqa: PLC0415
-
-    figure = Figure(figsize=(7, 4.6), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots()
-    sizes = [*seconds]
-    for name in seconds[sizes[0]]:
-        style = "--" if name in _TEXTS else "-"
-        axes.loglog(sizes, [seconds[size][name] * 1e3 for size in sizes], style, marker="o", markersize=3, label=name)
-    axes.set_xlabel("gates")
-    axes.set_ylabel("CPU time of one circuit, ms")
-    axes.set_title("What it takes to name a circuit", fontsize=11)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(alpha=0.25)
-    axes.legend(frameon=False, fontsize=9)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(file, dpi=110)
+    with plotted(file, 7, 4.6) as axes:
+        sizes = [*seconds]
+        for name in seconds[sizes[0]]:
+            style = "--" if name in _TEXTS else "-"
+            axes.loglog(
+                sizes, [seconds[size][name] * 1e3 for size in sizes], style, marker="o", markersize=3, label=name
+            )
+        axes.set_xlabel("gates")
+        axes.set_ylabel("CPU time of one circuit, ms")
+        axes.set_title("What it takes to name a circuit", fontsize=11)
+        axes.grid(alpha=0.25)
+        axes.legend(frameon=False, fontsize=9)
 
 
 @click.command()

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
+
+from plot import plotted
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,38 +77,35 @@ def draw(title: str, shares: Sequence[Share], published: Mapping[str, float], fi
         published: By workload, as a line across its bars.
         file: Where to.
     """
-    figure = Figure(figsize=(9, 4.6), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots()
-    workloads = list(dict.fromkeys(share.workload for share in shares))
-    levels = list(dict.fromkeys(share.level for share in shares))
-    for number, (level, color) in enumerate(zip(levels, _COLORS, strict=False)):
-        heights = [100 * share.avoided for share in shares if share.level == level]
-        at = [place + (number - (len(levels) - 1) / 2) * _WIDTH for place in range(len(workloads))]
-        axes.bar(at, heights, _WIDTH, color=color, label=level)
-        for place, height in zip(at, heights, strict=True):
-            above, ink = (-10, "white") if height > _TALL else (2, "#333333")
-            axes.annotate(
-                f"{height:.1f}",
-                (place, height),
-                xytext=(0, above),
-                textcoords="offset points",
-                ha="center",
-                color=ink,
-                fontsize=8,
+    with plotted(file, 9, 4.6) as axes:
+        workloads = list(dict.fromkeys(share.workload for share in shares))
+        levels = list(dict.fromkeys(share.level for share in shares))
+        for number, (level, color) in enumerate(zip(levels, _COLORS, strict=False)):
+            heights = [100 * share.avoided for share in shares if share.level == level]
+            at = [place + (number - (len(levels) - 1) / 2) * _WIDTH for place in range(len(workloads))]
+            axes.bar(at, heights, _WIDTH, color=color, label=level)
+            for place, height in zip(at, heights, strict=True):
+                above, ink = (-10, "white") if height > _TALL else (2, "#333333")
+                axes.annotate(
+                    f"{height:.1f}",
+                    (place, height),
+                    xytext=(0, above),
+                    textcoords="offset points",
+                    ha="center",
+                    color=ink,
+                    fontsize=8,
+                )
+        reach = len(levels) * _WIDTH / 2
+        for place, workload in enumerate(workloads):
+            height = 100 * published[workload]
+            label = "published, at most" if not place else "_"  # named once in the legend
+            axes.hlines(
+                height, place - reach, place + reach, color="#c44e52", linestyle="--", linewidth=1.2, label=label
             )
-    reach = len(levels) * _WIDTH / 2
-    for place, workload in enumerate(workloads):
-        height = 100 * published[workload]
-        label = "published, at most" if not place else "_"  # named once in the legend
-        axes.hlines(height, place - reach, place + reach, color="#c44e52", linestyle="--", linewidth=1.2, label=label)
-    axes.set_xticks(range(len(workloads)), workloads, fontsize=9)
-    axes.set_ylabel("runs avoided, %")
-    axes.set_ylim(0, 105)
-    axes.set_title(title, fontsize=11)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="y", alpha=0.25)
-    axes.set_axisbelow(True)
-    figure.legend(loc="outside lower center", ncols=len(levels) + 1, frameon=False, fontsize=9)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(file, dpi=110)
+        axes.set_xticks(range(len(workloads)), workloads, fontsize=9)
+        axes.set_ylabel("runs avoided, %")
+        axes.set_ylim(0, 105)
+        axes.set_title(title, fontsize=11)
+        axes.grid(axis="y", alpha=0.25)
+        axes.set_axisbelow(True)
+        axes.figure.legend(loc="outside lower center", ncols=len(levels) + 1, frameon=False, fontsize=9)

@@ -222,9 +222,8 @@ def empty_result_cache(url: str, prefix: str) -> None:
         prefix: Of the service's keys.
     """
     with redis.Redis.from_url(url) as client:
-        names = list(client.scan_iter(Keys(prefix).result("*"), count=1000))
-        if names:
-            client.unlink(*names)
+        keys = Keys(prefix)
+        client.unlink(*keys.results, *client.scan_iter(keys.result("*"), count=1000))
 
 
 @click.command()
