@@ -78,6 +78,10 @@ class JobIdTakenError(InvalidJobError):
     """A job with this id waits already, for another circuit or with other options."""
 
 
+class InvalidVectorError(InvalidJobError):
+    """The vector cannot be asked for: not a list of finite numbers, or not as many as the collection has."""
+
+
 class InvalidSettingError(QstoreError, ValueError):
     """A setting has a value it cannot have."""
 
@@ -125,6 +129,26 @@ class BreakerOpen(TransientError):  # noqa: N818 - the field's word
         return str(self.args[0])
 
 
+class VectorStoreUnavailableError(TransientError):
+    """The vector store did not answer in time."""
+
+
+class VectorStoreThrottledError(TransientError):
+    """The vector store asks for patience (429).
+
+    Args:
+        message: What it said.
+        retry_after: Seconds it asks to wait, or None where it does not say.
+    """
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message, retry_after)
+        self.retry_after = retry_after
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
 class IonQUnavailableError(TransientError):
     """IonQ could not be reached; the request was certainly not accepted."""
 
@@ -147,6 +171,13 @@ class IonQThrottledError(TransientError):
 
     def __str__(self) -> str:
         return str(self.args[0])
+
+
+# -- what no second try changes -----------------------------------------------------------------------------
+
+
+class VectorStoreRefusedError(QstoreError):
+    """The vector store does not take a call as it is: no such collection, a wrong dimension, no permission."""
 
 
 # -- what ended the job -------------------------------------------------------------------------------------

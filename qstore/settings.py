@@ -1,8 +1,8 @@
-"""The only reader of the environment: `QSTORE_*`, seconds everywhere, and `IONQ_API_KEY` as IonQ's tools name it."""
+"""The only reader of the environment: `QSTORE_*`, seconds everywhere, and API keys as their own tools name them."""
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import AliasChoices, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -13,9 +13,11 @@ from qstore.job import Level
 class Settings(BaseSettings):
     """Everything that can be set. Each field reads `QSTORE_<FIELD>` unless it says otherwise."""
 
-    model_config = SettingsConfigDict(env_prefix="QSTORE_", frozen=True, extra="ignore")
+    # what is wrong is named without its value, which may be a secret, or stand beside one
+    model_config = SettingsConfigDict(env_prefix="QSTORE_", frozen=True, extra="ignore", hide_input_in_errors=True)
 
-    redis_url: str = Field("redis://127.0.0.1:6379/0", description="Broker, results and shared state.")
+    # it may hold a password
+    redis_url: str = Field("redis://127.0.0.1:6379/0", repr=False, description="Broker, results and shared state.")
     redis_timeout: float = Field(0.5, gt=0, description="Seconds to connect to, and to wait for, Redis.")
     key_prefix: str = Field("qstore:", description="What every key of the shared state begins with.")
 
@@ -71,6 +73,43 @@ class Settings(BaseSettings):
     max_queued_jobs: int = Field(100_000, ge=1, description="Jobs that may wait for counts; past it: QueueFull.")
     queue_timeout: float = Field(0.0, ge=0, description="Seconds `delay()` waits for room before it says so.")
 
+    vector_store: Literal["", "pgvector", "pinecone"] = Field(
+        "", description="Where executed runs are archived, and vectors are searched; empty: nowhere."
+    )
+    vector_timeout: float = Field(5.0, gt=0, description="Seconds to wait for an answer of the vector store.")
+    archive_patience: float = Field(
+        0.25, ge=0, description="Seconds a batch waits for the archive to say what it knows; 0: it is not asked."
+    )
+
+    pgvector_url: SecretStr = Field(
+        SecretStr(""), description="Of PostgreSQL; what it leaves out is read from PGHOST, PGUSER, PGPASSWORD, …"
+    )
+    pgvector_replica_url: SecretStr = Field(
+        SecretStr(""), description="Of a replica that reads go to while the pool is exhausted; empty: none."
+    )
+    pgvector_pool_min_size: int = Field(0, ge=0, description="Connections a replica keeps, however long unused.")
+    pgvector_pool_max_size: int = Field(4, ge=1, description="Connections a replica has at most.")
+    pgvector_pool_timeout: float = Field(5.0, gt=0, description="Seconds to wait for a free connection.")
+    pgvector_pool_max_waiting: int = Field(0, ge=0, description="Threads that may wait for one; 0: any number.")
+    pgvector_pool_max_lifetime: float = Field(3600.0, gt=0, description="Seconds after which one is replaced.")
+    pgvector_pool_max_idle: float = Field(600.0, gt=0, description="Seconds after which an unused one is closed.")
+    pgvector_pool_check: Literal["off", "ping", "query", "both"] = Field(
+        "ping", description="How a connection is tried before it is lent: an empty statement, a look at pgvector."
+    )
+
+    pinecone_api_key: SecretStr = Field(
+        SecretStr(""),
+        validation_alias=AliasChoices("pinecone_api_key", "PINECONE_API_KEY"),
+        description="Read from PINECONE_API_KEY.",
+    )
+    pinecone_url: str = Field("https://api.pinecone.io", description="Pinecone's control plane.")
+    pinecone_cloud: str = Field("aws", description="Where indexes are made.")
+    pinecone_region: str = Field("us-east-1", description="Where indexes are made.")
+    pinecone_pool_max_size: int = Field(4, ge=1, description="Connections a replica has to each index at most.")
+
+    metrics_host: str = Field("127.0.0.1", description="Where a replica serves its metrics.")
+    metrics_port: int = Field(0, ge=0, le=65535, description="Under which port; 0: it does not.")
+
     fail_point: str = Field("", description="For chaos tests: where this replica dies or freezes; empty: nowhere.")
 
     @property
@@ -81,8 +120,17 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _fit_in_the_pool(self) -> Self:
         """A pool cannot keep more than it may have."""
-        if self.ionq_pool_min_size > self.ionq_pool_max_size:
-            raise ValueError("QSTORE_IONQ_POOL_MIN_SIZE must not be larger than QSTORE_IONQ_POOL_MAX_SIZE.")
+        for pool in ("ionq", "pgvector"):
+            if getattr(self, f"{pool}_pool_min_size") > getattr(self, f"{pool}_pool_max_size"):
+                stem = f"QSTORE_{pool.upper()}_POOL"
+                raise ValueError(f"{stem}_MIN_SIZE must not be larger than {stem}_MAX_SIZE.")
+        return self
+
+    @model_validator(mode="after")
+    def _name_the_store(self) -> Self:
+        """A store that is chosen has to be reachable at all."""
+        if self.vector_store == "pinecone" and not self.pinecone_api_key.get_secret_value():
+            raise ValueError("QSTORE_VECTOR_STORE=pinecone needs PINECONE_API_KEY.")
         return self
 
     @model_validator(mode="after")

@@ -26,6 +26,8 @@ from qstore.errors import (
     StoreUnavailableError,
     SubmissionUncertainError,
     TooManyRequests,
+    VectorStoreThrottledError,
+    VectorStoreUnavailableError,
 )
 from qstore.state.connection import Argument, Connection
 from qstore.state.keys import Keys
@@ -49,9 +51,9 @@ class Verdict(StrEnum):
 def verdict_of(error: BaseException | None) -> Verdict:
     """What an error says of whoever should have answered. Refusals are answers."""
     match error:
-        case IonQThrottledError():
+        case IonQThrottledError() | VectorStoreThrottledError():
             return Verdict.THROTTLED
-        case IonQUnavailableError() | SubmissionUncertainError():
+        case IonQUnavailableError() | SubmissionUncertainError() | VectorStoreUnavailableError():
             return Verdict.FAILURE
         case PoolTimeout() | TooManyRequests():
             return Verdict.UNSENT
@@ -226,7 +228,7 @@ class Breaker:
 
 
 class Breakers:
-    """The breakers of one account: one for each backend that is submitted to, one for all reading.
+    """The breakers of one account: one for each backend that is submitted to, one for all reading, one for each store.
 
     Args:
         connection: To Redis.
@@ -247,6 +249,14 @@ class Breakers:
     def read(self) -> Breaker:
         """For every request that only reads."""
         return self._breaker(f"{self._account}:read")
+
+    def store(self, name: str) -> Breaker:
+        """For everything that a vector store is asked.
+
+        Args:
+            name: The store's.
+        """
+        return self._breaker(f"store:{name}")
 
     def submit(self, backend: str) -> Breaker:
         """For jobs of one backend.

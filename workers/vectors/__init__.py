@@ -1,0 +1,1 @@
+"""Classical vector stores: one protocol, an adapter for each."""
