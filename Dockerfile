@@ -7,7 +7,7 @@ WORKDIR /build
 
 # Dependencies first: this layer changes only when they do.
 COPY pyproject.toml constraints.txt README.md LICENSE ./
-RUN mkdir qstore workers && /opt/qstore/bin/pip install --constraint constraints.txt .
+RUN mkdir qstore workers && /opt/qstore/bin/pip install --constraint constraints.txt '.[pgvector,pinecone]'
 
 COPY qstore qstore
 COPY workers workers

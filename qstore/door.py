@@ -59,7 +59,7 @@ def door() -> Door:
     entries = Entries(app, connection, keys)
     compiler = Compiler(settings.circuit_cache_size)
     recognition = Recognition(settings.circuit_cache_size)
-    preparation = Preparation(recognition, compiler, entries, settings.fingerprint_level)
+    preparation = Preparation(recognition, compiler, entries, settings.fingerprint_level, settings.result_ttl)
     submission = Submission(claims, Runs(compiler, settings.batch_size), entries, settings.queue_timeout)
     cancellations = Cancellations(connection, keys, entries.revoked)
     return Door(preparation, submission, claims, entries, cancellations, Tally(connection, keys))

@@ -182,6 +182,7 @@ class Run:
         name: What the first asker calls it.
         seed: Of the draw of counts; None draws afresh.
         bank: How many shots were banked when it was asked for, to which its own are added; None where it has no bank.
+        optimization_level: Qiskit's, by which the circuit was compiled.
     """
 
     run_id: str
@@ -194,6 +195,7 @@ class Run:
     name: str
     seed: int | None
     bank: int | None = None
+    optimization_level: int = 1
 
     def to_fields(self) -> dict[str, str | bytes]:
         """The hash that holds the run in Redis."""

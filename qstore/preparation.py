@@ -74,15 +74,22 @@ class Preparation:
         compiler: To IonQ's gates.
         entries: Celery's result backend.
         fingerprint_level: Which circuits count as the same, where the caller does not say.
+        max_age: Seconds; an archived outcome must be younger, where the caller does not say.
     """
 
     def __init__(
-        self, recognition: Recognition, compiler: Compiler, entries: Entries, fingerprint_level: Level = "commuting"
+        self,
+        recognition: Recognition,
+        compiler: Compiler,
+        entries: Entries,
+        fingerprint_level: Level = "commuting",
+        max_age: float = 0.0,
     ) -> None:
         self._recognition = recognition
         self._compiler = compiler
         self._entries = entries
         self._fingerprint_level = fingerprint_level
+        self._max_age = max_age
 
     def prepare(self, caller: Caller, circuit: object, options: Options) -> Prepared:
         """Check a job, and name what it asks for.
@@ -156,9 +163,16 @@ class Preparation:
             caller.expires,
             options.backend,
             0.0 if options.reuse == "inflight" else options.max_age,
+            archive_age=self._archive_age(options),
             wants=options.shots if options.reuse == "bank" else None,
         )
         return Prepared(ask, canonical, options, member.wire)
+
+    def _archive_age(self, options: Options) -> float:
+        """Seconds; what the archive knows is not the job's own sample, and of a bank it is only a part."""
+        if options.reuse != "always":
+            return 0.0
+        return self._max_age if options.max_age is None else options.max_age
 
 
 def _check_readable(canonical: Canonical, options: Options) -> None:

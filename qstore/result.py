@@ -9,7 +9,7 @@ from qstore.circuits.counts import memory, render
 from qstore.job import Job
 from qstore.outcome import Outcome
 
-Source = Literal["executed", "joined", "cached", "banked"]
+Source = Literal["executed", "joined", "cached", "banked", "archived"]
 
 
 class Part(TypedDict):
@@ -60,9 +60,9 @@ class Result(TypedDict):
         backend: IonQ's backend name.
         name: What the job is called.
         fingerprint: sha256 of the circuit's canonical form.
-        source: `executed`, `joined` (the same circuit was running already), `cached`, or `banked` (all its shots were
-            there). Whoever joined, or was answered from the cache, has the same sample as whoever caused the execution,
-            not one more.
+        source: `executed`, `joined` (the same circuit was running already), `cached`, `banked` (all its shots were
+            there), or `archived` (Redis did not know it any more, the archive did). Whoever joined, or was answered
+            with what was stored, has the same sample as whoever caused the execution, not one more.
         executed_at: Epoch seconds when the outcome was read at IonQ; of several parts the oldest one's.
         age: Seconds since then, by the clock of Redis, when this answer was made; 0.0 where it was not stored.
         parts: The executions whose shots were merged, of `reuse="bank"`; else null.

@@ -73,6 +73,7 @@ class Runs:
             name=ask.job.name,
             seed=options.seed,
             bank=0 if options.reuse == "bank" else None,
+            optimization_level=options.optimization_level,
         )
 
     def _is_heavy(self, wire: bytes) -> bool:

@@ -42,6 +42,7 @@ def tally(tallied: Tallied) -> Table:
     for name, of_results, of_circuits in (
         ("hits", f"{tallied.hits:,}", f"{tallied.circuit_hits:,}"),
         ("joins", f"{tallied.joins:,}", ""),
+        ("recalls", f"{tallied.recalls:,}", ""),
         ("misses", f"{tallied.misses:,}", f"{tallied.circuit_misses:,}"),
         ("hit rate", share(tallied.hit_rate), share(tallied.circuit_hit_rate)),
         ("evictions", f"{tallied.evictions:,}", f"{tallied.circuit_evictions:,}"),

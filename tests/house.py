@@ -49,6 +49,7 @@ class House:
         circuit_bytes: int = 10**6,
         rules: Rules | None = None,
         offers: Offers | None = None,
+        archives: bool = False,
     ) -> None:
         self.connection = connection
         self.keys = keys
@@ -76,6 +77,7 @@ class House:
             result_ttl=result_ttl,
             result_bytes=result_bytes,
             news_after=news_after,
+            archives=archives,
         )
         self.tally = Tally(connection, keys)
         self.ended: defaultdict[str, list[str]] = defaultdict(list)  # how jobs were finished: counts, or why not
@@ -177,7 +179,7 @@ class House:
                 begun = self.batches.begin(taken) if taken else None
                 if begun and begun[1]:
                     self.ledger.submitted(begun[0], "remote", pause=0, told=TOLD)
-        self._remove("result*", "circuit*", "tally", "calibration*", "entry:*", "breaker:*")
+        self._remove("result*", "circuit*", "tally", "calibration*", "entry:*", "breaker:*", "outbox*")
 
     def _go_on(self, batch: Batch) -> None:
         if batch.state == "settled":

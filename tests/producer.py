@@ -41,7 +41,7 @@ class Producer:
         claims = Claims(connection, keys, Budget(connection, keys, max_queued), size, timeout)
         entries = Entries(app, connection, keys)
         self.compiler = Compiler()
-        self.preparation = Preparation(Recognition(), self.compiler, entries)
+        self.preparation = Preparation(Recognition(), self.compiler, entries, max_age=300.0)
         self.submission = Submission(claims, Runs(self.compiler, size), entries, queue_timeout)
         self.cancellations = Cancellations(connection, keys, entries.revoked)
         self._count = start

@@ -13,6 +13,7 @@ from qstore.tasks import submit_circuit
 from workers.request import tell_of_jobs
 from workers.resources import Resources
 from workers.revoke import hear_revokes
+from workers.vectors.choice import chosen
 
 __all__ = ["app"]
 
@@ -27,10 +28,12 @@ class Replica(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no t
 
     def start(self, worker: Any) -> None:
         """Open up. Under the thread pool this is the process the tasks run in."""
-        resources = Resources(app, settings, worker.hostname)
+        resources = Resources(app, settings, worker.hostname, chosen(settings))
         Replica.resources = resources
         hear_revokes(resources.errands.run, resources.cancellations)
         resources.loop.start()
+        if resources.classical:
+            resources.classical.start()
 
     def stop(self, worker: Any) -> None:
         """Finish the turn at hand and close."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from http import HTTPStatus
 
@@ -51,6 +51,7 @@ class Dispatch:
         settlement: Ends what IonQ refuses.
         retry: Offers again what IonQ did not take.
         calibrate: Finds out how the machine is calibrated.
+        recall: Answers for runs that the archive knows; returns what is left of the batch, None for nothing.
         first_look: Seconds from acceptance to the first look.
         list_lag: Seconds until IonQ's list surely shows a job.
         sendable: Seconds from the renewal of a lease in which a request may still be sent: whoever takes over after
@@ -68,6 +69,7 @@ class Dispatch:
         settlement: Settlement,
         retry: Retry,
         calibrate: Calibrate,
+        recall: Callable[[Batch], Batch | None],
         *,
         first_look: float,
         list_lag: float,
@@ -82,6 +84,7 @@ class Dispatch:
         self._settlement = settlement
         self._retry = retry
         self._calibrate = calibrate
+        self._recall = recall
         self._first_look = first_look
         self._list_lag = list_lag
         self._sendable = sendable
@@ -123,13 +126,18 @@ class Dispatch:
                 return batches, taken.busy
 
     def send(self, batch: Batch) -> None:
-        """Send a batch just taken, once, and remember what became of it.
+        """Send a batch just taken, less what the archive knows of it, once, and remember what became of it.
 
         Raises:
             StoreUnavailableError: Redis does not answer; the batch waits in the ledger.
         """
         self._reached("dispatch.taken")
         self._calibrate.ensure(batch.group.backend)
+        left = self._recall(batch)
+        if left is None:
+            self._report(batch, UnsentError("The archive knew all of it."))
+            return
+        batch = left
         sendable_until = time.clock_gettime(_CLOCK) + self._sendable
         begun = self._batches.begin(batch)
         if begun is None:

@@ -61,7 +61,7 @@ class Endings:
             again = replace(run, group=shortfall(run.group, there.wanted, kept), bank=kept)
         prices = [part.usd for part in bank.parts if part.usd is not None]
         usd = sum(prices) if len(prices) == len(bank.parts) else None
-        return replace(_ending(bank), usd=usd, bank=True, again=again)
+        return replace(_ending(bank), usd=usd, bank=True, again=again, executed=bought.to_json())
 
 
 def failed(error: QstoreError) -> Ending:
@@ -69,5 +69,16 @@ def failed(error: QstoreError) -> Ending:
     return Ending(to_answer(error), cacheable=False)
 
 
+def recalled(outcome: Outcome, now: float) -> Ending:
+    """How a run ends whose outcome the archive knew.
+
+    Args:
+        outcome: That one.
+        now: Epoch seconds.
+    """
+    return replace(_ending(outcome), executed="", age=max(0.0, now - outcome.done))
+
+
 def _ending(outcome: Outcome) -> Ending:
-    return Ending(outcome.to_json(), usd=outcome.usd, calibration=outcome.calibration, shots=outcome.shots)
+    text = outcome.to_json()
+    return Ending(text, usd=outcome.usd, calibration=outcome.calibration, shots=outcome.shots, executed=text)

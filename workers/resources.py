@@ -21,6 +21,7 @@ from qstore.state.ledger import Ledger
 from qstore.state.slots import Slots
 from workers.announce import Announcer
 from workers.calibrate import Calibrate
+from workers.classical import Classical, nothing_known
 from workers.collect import Collect
 from workers.dispatch import Dispatch
 from workers.endings import Endings
@@ -33,6 +34,7 @@ from workers.progress import Progress
 from workers.recover import Recovery
 from workers.retry import Retry
 from workers.settle import Settlement
+from workers.vectors.store import VectorStore
 
 _FIRST_LOOK = 1.0  # seconds at most until jobs are told that IonQ has them
 _SHORTEST_TURN, _LONGEST_TURN = 0.02, 0.25  # seconds
@@ -46,9 +48,10 @@ class Resources:
         app: The Celery app.
         settings: All of them.
         hostname: This worker's, as Celery names it.
+        store: Where executed runs are archived, and vectors are searched; None for nowhere.
     """
 
-    def __init__(self, app: Celery, settings: Settings, hostname: str) -> None:
+    def __init__(self, app: Celery, settings: Settings, hostname: str, store: VectorStore | None = None) -> None:
         keys = Keys(settings.key_prefix)
         api_key = settings.ionq_api_key.get_secret_value()
         reached = armed(settings.fail_point)
@@ -90,6 +93,7 @@ class Resources:
             result_ttl=settings.result_ttl,
             result_bytes=settings.result_cache_bytes,
             calibration_interval=settings.calibration_interval,
+            archives=store is not None,
         )
         calibrations = Calibrations(
             self._connection, keys, interval=settings.calibration_interval, lease=settings.lease
@@ -119,6 +123,18 @@ class Resources:
             reached=reached,
         )
         retry = Retry(batches, settlement, entries, self._announcer, settings.retry_backoff)
+        self.classical = store and Classical(
+            store,
+            settings,
+            hostname,
+            self._connection,
+            keys,
+            breakers,
+            batches,
+            calibrations,
+            settlement,
+            retry,
+        )
         self.dispatch = Dispatch(
             batches,
             ledger,
@@ -128,6 +144,7 @@ class Resources:
             settlement,
             retry,
             calibrate,
+            self.classical.recall if self.classical else nothing_known,
             first_look=min(settings.poll_floor, _FIRST_LOOK),
             list_lag=settings.ionq_list_lag,
             sendable=settings.lease - settings.after_sending,
@@ -179,6 +196,8 @@ class Resources:
     def close(self) -> None:
         """Close everything, once the loop has stopped."""
         self.errands.close()
+        if self.classical:
+            self.classical.close()
         self._announcer.close()
         self._ionq.close()
         self._connection.close()

@@ -21,7 +21,7 @@ from qstore.state.claims import Claims
 from qstore.state.ending import BankMovedError, Settled
 from qstore.state.ledger import Ledger
 from workers.announce import Announcer, Ended
-from workers.endings import Endings, failed
+from workers.endings import Endings, failed, recalled
 from workers.failpoint import Reached
 from workers.shown import shown
 
@@ -79,6 +79,16 @@ class Settlement:
             self._settled(batch, settled)
             return
 
+    def recall(self, batch: Batch, outcomes: Sequence[Outcome]) -> None:
+        """End a batch that was never sent with what the archive knew of its runs.
+
+        Raises:
+            StaleError: That answers no longer for all who wait; nothing was done.
+            StoreUnavailableError: Redis does not answer.
+        """
+        now = self._clock()
+        self._settled(batch, self._ledger.settle(batch, [recalled(outcome, now) for outcome in outcomes]))
+
     def _settled(self, batch: Batch, settled: Sequence[Settled] | None) -> None:
         if settled is None:
             logger.warning("Batch %s is another replica's by now; its outcome is left to it", batch.batch_id)
@@ -109,7 +119,10 @@ class Settlement:
             StoreUnavailableError: Redis does not answer.
         """
         self._reached("settle.settled")
-        answers = [(job, answer) for run in settled for job, answer in _answers(run)]
+        # an outcome of a batch that IonQ never got is the archive's
+        archived = not batch.remote_id
+        at = self._clock()
+        answers = [pair for run in settled for pair in (_recalled(run, at) if archived else _answers(run))]
         plain = [(job, answer) for job, answer in answers if not job.wake]
         ends = [Finish(job.job_id, answer, job.parent_id, job.ignore_result) for job, answer in plain]
         announced = self._entries.finish(ends) if ends else []
@@ -117,8 +130,7 @@ class Settlement:
         for job, answer in answers:
             if job.wake:
                 self._wake(job, answer)
-        at = self._clock()
-        started = None if f'"{states.STARTED}"' in batch.told else batch.submitted_at
+        started = None if f'"{states.STARTED}"' in batch.told else batch.submitted_at or at
         self._announcer.ended(
             [
                 Ended(
@@ -142,13 +154,27 @@ class Settlement:
 
 
 def _answers(settled: Settled) -> Iterator[tuple[Job, Result | QstoreError]]:
-    """What each job of a run gets to see."""
-    try:
-        outcome: Outcome | QstoreError = Outcome.from_fields(from_answer(settled.outcome))
-    except QstoreError as error:
-        outcome = error
+    """What each job of a run gets to see that was executed, or failed."""
+    outcome = _outcome(settled)
     for position, job in enumerate(settled.jobs):
         if isinstance(outcome, QstoreError):
             yield job, outcome
         else:
             yield job, read(outcome, job, "executed" if position == 0 else "joined")
+
+
+def _recalled(settled: Settled, now: float) -> Iterator[tuple[Job, Result | QstoreError]]:
+    """What each job of a run gets to see that the archive answered, or that failed before it was sent."""
+    outcome = _outcome(settled)
+    for job in settled.jobs:
+        if isinstance(outcome, QstoreError):
+            yield job, outcome
+        else:
+            yield job, read(outcome, job, "archived", max(0.0, now - outcome.done))
+
+
+def _outcome(settled: Settled) -> Outcome | QstoreError:
+    try:
+        return Outcome.from_fields(from_answer(settled.outcome))
+    except QstoreError as error:
+        return error

@@ -17,11 +17,11 @@ def shown(result: Result) -> dict[str, object]:
 
     Returns:
         `result`, one line; `received`, when it was asked; `started`, when IonQ took its circuit, which may be
-        before that for a job that joined; `runtime`, seconds from there to the outcome. What the cache answered
-        started when it was asked, and took no time.
+        before that for a job that joined; `runtime`, seconds from there to the outcome. What the cache, or the
+        archive, answered started when it was asked, and took no time.
     """
     times = result["times"]
-    cached = result["source"] == "cached"
+    cached = result["source"] in {"cached", "archived"}
     return {
         "result": headline(result),
         "received": times["asked"],

@@ -20,10 +20,9 @@ from qstore.sandbox.process import HOST, Process, SandboxError, choose_ports, su
 
 _ENV = {"TZ": "UTC", "LC_ALL": "C"}
 _SETTINGS = {
-    # speed: a sandbox's data need not survive a power cut
+    # speed: a sandbox's data need not survive a power cut, as they do the death of the server
     "fsync": "off",
     "full_page_writes": "off",
-    "synchronous_commit": "off",
     "io_method": "sync",  # no extra processes
     # the default puts files into /dev/shm
     "dynamic_shared_memory_type": "mmap",

@@ -177,13 +177,17 @@ class Sandbox:
     @property
     def environment(self) -> dict[str, str]:
         """What a process has to find in its environment to use the sandbox."""
-        pgvector = {"QSTORE_PGVECTOR_URL": self.postgres.url} if self.postgres else {}
+        pgvector = (
+            {"QSTORE_VECTOR_STORE": "pgvector", "QSTORE_PGVECTOR_URL": self.postgres.url}
+            if self.postgres
+            else {"QSTORE_VECTOR_STORE": ""}
+        )
         return {
+            **pgvector,
             **self._settings,
             "QSTORE_REDIS_URL": self.redis.url,
             "QSTORE_IONQ_URL": f"{self._ionq_url}/v0.4",
             "IONQ_API_KEY": self._api_key,
-            **pgvector,
         }
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -21,10 +22,12 @@ class Loaded:
     Attributes:
         run: The run.
         attempts: How often IonQ did not take it.
+        archive_age: Seconds; an archived outcome must be younger to answer for it; 0 for none.
     """
 
     run: Run
     attempts: int
+    archive_age: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +168,10 @@ class Batches:
             StoreUnavailableError: Redis does not answer.
         """
         runs = self._connection.call("load", [self._slots.key, *self._runs(batch)], [batch.batch_id if ended else ""])
-        return [Loaded(Run.from_fields(head, b""), int(attempts or 0)) for head, attempts in runs]
+        return [
+            Loaded(Run.from_fields(head, b""), int(attempts or 0), int(archive or 0) / 1000)
+            for head, attempts, archive in runs
+        ]
 
     def waiting(self, batch: Batch) -> list[Job]:
         """Who waits for its runs, in their order; of each run the one that caused it first.
@@ -245,6 +251,34 @@ class Batches:
             [batch.batch_id, batch.lease, first.to_json(), second.to_json()],
         )
         return (first, second) if split else None
+
+    def part(self, batch: Batch, run_ids: Sequence[str]) -> tuple[Batch, Batch] | None:
+        """Make some runs of a batch that is not begun a batch of their own, which needs no slot and no permit.
+
+        Args:
+            batch: The batch.
+            run_ids: Some of its runs, not all.
+
+        Returns:
+            Those, and the rest; None where the batch is no longer the caller's.
+
+        Raises:
+            StoreUnavailableError: Redis does not answer.
+        """
+        keys, batch_id, some = self._keys, secrets.token_hex(8), set(run_ids)
+        parted = tuple(run_id for run_id in batch.run_ids if run_id in some)
+        rest = tuple(run_id for run_id in batch.run_ids if run_id not in some)
+        lease = self._connection.call(
+            "part",
+            [keys.batch(batch.batch_id), keys.due, keys.batch(batch_id)],
+            [batch.batch_id, batch.lease, batch_id, json.dumps(parted), json.dumps(rest), self._lease],
+        )
+        if not lease:
+            return None
+        return (
+            replace(batch, batch_id=batch_id, nonce="", run_ids=parted, lease=lease.decode()),
+            replace(batch, run_ids=rest),
+        )
 
     def _runs(self, batch: Batch) -> list[str]:
         return [self._keys.run(run_id) for run_id in batch.run_ids]

@@ -32,6 +32,7 @@ class Ask:
         expires: Epoch seconds; None for never.
         backend: Where it is to run.
         max_age: Seconds; a stored outcome must be younger. None for any, 0 for none.
+        archive_age: Seconds; an archived outcome must be younger; 0 for none.
         circuit_key: The compiler's name for the compiled circuit: a look that misses brings that along where it is
             stored, a claim stores its own. Empty for neither.
         wants: Shots, of a bank; None where any stored outcome will do.
@@ -45,6 +46,7 @@ class Ask:
     expires: float | None = None
     backend: str = "simulator"
     max_age: float | None = None
+    archive_age: float = 0.0
     circuit_key: str = ""
     wants: int | None = None
     knows: int = 0
@@ -154,7 +156,8 @@ class Claims:
             [
                 *(ask.text, job_id, ask.run_id, entry.head, entry.middle, entry.tail, entry.expires),
                 *(_ARRIVALS, self._budget.limit),
-                *(_milliseconds(ask.expires), ask.priority, _milliseconds(ask.max_age)),
+                *(_milliseconds(ask.expires), ask.priority),
+                *(_milliseconds(ask.max_age), _milliseconds(ask.archive_age)),
                 *("" if ask.wants is None else ask.wants, ask.knows, 1 if ask.circuit_key else "", ""),
             ],
         )

@@ -11,6 +11,10 @@ class BankMovedError(Exception):
     """Who waits for a bank's run wants more shots than was known."""
 
 
+class StaleError(Exception):
+    """An archived outcome is too old for somebody who waits for it by now, or of another calibration."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ending:
     """How a run ends.
@@ -23,6 +27,8 @@ class Ending:
         shots: How many there are.
         bank: Whether they are a bank's, so that jobs may want fewer of them, or more.
         again: What is to be executed for those that want more; None where nobody does.
+        executed: JSON of what was executed and is worth archiving; empty where nothing is.
+        age: Seconds since it was executed, where the archive knew it; None where it is new.
     """
 
     outcome: str
@@ -32,6 +38,8 @@ class Ending:
     shots: int = 0
     bank: bool = False
     again: Run | None = None
+    executed: str = ""
+    age: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

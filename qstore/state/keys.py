@@ -52,6 +52,16 @@ class Keys:
         return f"{self.prefix}queued"
 
     @property
+    def outbox(self) -> str:
+        """Stream: what was executed and is not archived yet."""
+        return f"{self.prefix}outbox"
+
+    @property
+    def outbox_refused(self) -> str:
+        """Stream: what the archive does not take, and why."""
+        return f"{self.prefix}outbox:refused"
+
+    @property
     def tally(self) -> str:
         """Hash: what was counted of results and compiled circuits since the beginning."""
         return f"{self.prefix}tally"

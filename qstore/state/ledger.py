@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from qstore.job import Batch, Group, Job
 from qstore.state.breaker import Breakers
 from qstore.state.connection import Argument, Connection, translated
-from qstore.state.ending import Banked, BankMovedError, Ending, Settled
+from qstore.state.ending import Banked, BankMovedError, Ending, Settled, StaleError
 from qstore.state.keys import Keys
 from qstore.state.slots import Slots
 
@@ -80,6 +80,11 @@ def _settled(outcomes: Sequence[str], jobs: Sequence[Sequence[str | bytes]]) -> 
     ]
 
 
+def _executed(ending: Ending) -> str:
+    """What goes to the archive; what is the outcome itself need not travel twice."""
+    return "=" if ending.executed == ending.outcome else ending.executed
+
+
 def _jobs(waiting: Sequence[Sequence[bytes]]) -> list[Job]:
     return [Job.from_json(job) for jobs in waiting for job in jobs]
 
@@ -118,6 +123,7 @@ class Ledger:
         result_bytes: Of stored results, at most.
         news_after: Seconds a job waits before Flower is told of it: most have ended by then.
         calibration_interval: Seconds until IonQ is asked for a machine's calibration again.
+        archives: Whether what was executed is kept for an archive.
     """
 
     def __init__(
@@ -132,11 +138,13 @@ class Ledger:
         result_bytes: int = 256 * 2**20,
         news_after: float = 1.0,
         calibration_interval: float = 300.0,
+        archives: bool = False,
     ) -> None:
         self._connection = connection
         self._keys = keys
         self._slots = slots
         self._breakers = breakers
+        self._archives = archives
         self._lease = round(lease * 1000)
         self._result_ttl = round(result_ttl * 1000)
         self._result_bytes = result_bytes
@@ -256,11 +264,12 @@ class Ledger:
 
         Raises:
             BankMovedError: Somebody wants more shots by now than the endings allow for; nothing was done.
+            StaleError: An archived outcome answers no longer for all who wait; nothing was done.
             StoreUnavailableError: Redis does not answer.
         """
         names = self._keys
         keys = [*self._record(batch), names.queued, names.expiring]
-        keys += [names.tally, *names.results, names.calibration(batch.group.backend), names.groups]
+        keys += [names.tally, *names.results, names.calibration(batch.group.backend), names.groups, names.outbox]
         args: list[Argument] = [batch.batch_id, batch.lease, self._result_ttl, self._result_bytes]
         own_group = batch.group.to_json()
         for run_id, ending in zip(batch.run_ids, endings, strict=True):
@@ -271,11 +280,15 @@ class Ledger:
             args += ["" if ending.usd is None else ending.usd, ending.calibration or "", ending.shots]
             args += [again.to_fields()["head"], group] if again else ["", ""]
             args.append(ending.shots + (again.group.shots if again else 0) if ending.bank else "")
+            args.append(_executed(ending) if self._archives else "")
+            args.append("" if ending.age is None else max(0, round(ending.age * 1000)))
         answer = self._connection.call("settle", keys, args)
         if not answer:
             return None
         if answer == [b"moved"]:
             raise BankMovedError
+        if answer == [b"stale"]:
+            raise StaleError
         return _settled([ending.outcome for ending in endings], answer[0])
 
     def unfinished(self, batch: Batch) -> list[Settled]:

@@ -19,7 +19,8 @@ class Tallied:
     Attributes:
         hits: Jobs answered with a stored result.
         joins: Jobs that joined a running execution.
-        misses: Jobs that caused an execution.
+        misses: Jobs that caused an execution, or were answered by the archive.
+        recalls: Runs that the archive answered.
         evictions: Stored results that had to go before they expired, for want of room.
         saved_usd: US dollars that hits and joins would have cost, as far as costs are known.
         results: Results stored.
@@ -34,6 +35,7 @@ class Tallied:
     hits: int
     joins: int
     misses: int
+    recalls: int
     evictions: int
     saved_usd: float
     results: int
@@ -48,7 +50,7 @@ class Tallied:
     def hit_rate(self) -> float | None:
         """The share of jobs that caused no execution, 0 to 1; None before the first job."""
         jobs = self.hits + self.joins + self.misses
-        return (self.hits + self.joins) / jobs if jobs else None
+        return (self.hits + self.joins + self.recalls) / jobs if jobs else None
 
     @property
     def circuit_hit_rate(self) -> float | None:
@@ -89,6 +91,7 @@ class Tally:
             hits=count("hits"),
             joins=count("joins"),
             misses=count("misses"),
+            recalls=count("recalls"),
             evictions=count("evictions"),
             saved_usd=float(counters.get("saved_usd", 0.0)),
             results=results[0],

@@ -264,6 +264,7 @@ TALLIED = Tallied(
     hits=1500,
     joins=300,
     misses=200,
+    recalls=0,
     evictions=7,
     saved_usd=1234.5,
     results=41,

@@ -28,16 +28,17 @@
 --     10 expires      epoch milliseconds; empty where the job does not expire
 --     11 priority     0 to 9
 --     12 max age      milliseconds: a stored outcome must be younger; empty for any, 0 for none
---     13 wants        shots, of a bank; empty where any stored outcome will do
---     14 knows        shots that are banked by what the caller knows, and that its run adds to
---     15 compiled     1 where KEYS 11 names a circuit: to be looked for, or stored with the claim; else empty
---     16 head         JSON of the run; empty to look only, what follows is then missing, as are KEYS 12 to 15
---     17 wire         the circuit as IonQ reads it
---     18 group        canonical JSON of the group
---     19 batch size   circuits
---     20 batch timeout  milliseconds
---     21 circuit ttl   milliseconds
---     22 circuits     bytes of compiled circuits at most
+--     13 archive age  milliseconds: an archived outcome must be younger; 0 for none
+--     14 wants        shots, of a bank; empty where any stored outcome will do
+--     15 knows        shots that are banked by what the caller knows, and that its run adds to
+--     16 compiled     1 where KEYS 11 names a circuit: to be looked for, or stored with the claim; else empty
+--     17 head         JSON of the run; empty to look only, what follows is then missing, as are KEYS 12 to 15
+--     18 wire         the circuit as IonQ reads it
+--     19 group        canonical JSON of the group
+--     20 batch size   circuits
+--     21 batch timeout  milliseconds
+--     22 circuit ttl   milliseconds
+--     23 circuits     bytes of compiled circuits at most
 -- Returns {"hit", outcome, age in milliseconds} | {"joined"} | {"miss", wire} (it only looked; wire is the compiled
 -- circuit, empty where there is none) | {"short", shots, wire} (so many are banked, fewer than it wants; where it came
 -- to claim, as with "miss", it knew of another number, and nothing was written) | {"full"} (as many wait as may, and it
@@ -72,7 +73,7 @@ local function stored()
   return value:sub(start), age, tonumber(usd) or 0, tonumber(shots)
 end
 
-local wants, looks = tonumber(ARGV[13]), ARGV[16] == ''
+local wants, looks = tonumber(ARGV[14]), ARGV[17] == ''
 local outcome, age, usd, shots = stored()
 if outcome and (not wants or shots >= wants) then
   count('hits')
@@ -82,9 +83,9 @@ if outcome and (not wants or shots >= wants) then
   return {'hit', outcome, age}
 end
 local running = redis.call('EXISTS', KEYS[2]) == 1
-if not running and (looks or wants and (shots or 0) ~= tonumber(ARGV[14])) then
-  local wire = looks and ARGV[15] ~= '' and redis.call('GET', KEYS[11])
-  if looks and ARGV[15] ~= '' then
+if not running and (looks or wants and (shots or 0) ~= tonumber(ARGV[15])) then
+  local wire = looks and ARGV[16] ~= '' and redis.call('GET', KEYS[11])
+  if looks and ARGV[16] ~= '' then
     count(wire and 'circuit_hits' or 'circuit_misses')
   end
   if outcome then
@@ -105,8 +106,8 @@ end
 
 local pending, told = KEYS[12], false
 if running then
-  local place, batch
-  pending, place, batch = unpack(redis.call('HMGET', KEYS[2], 'pending', 'place', 'batch'))
+  local place, batch, archive
+  pending, place, batch, archive = unpack(redis.call('HMGET', KEYS[2], 'pending', 'place', 'batch', 'archive'))
   told = batch and redis.call('HGET', batch, 'told')
   local sooner = promoted(place, ARGV[11])
   if sooner then
@@ -114,14 +115,19 @@ if running then
     redis.call('HSET', KEYS[2], 'place', sooner)
     redis.call('ZADD', pending, 'XX', sooner, ARGV[3])
   end
+  if tonumber(ARGV[13]) < tonumber(archive or 0) then
+    -- whoever asks for the freshest decides for all who share the run
+    redis.call('HSET', KEYS[2], 'archive', ARGV[13])
+  end
 else
   local place = place_of(ARGV[11])
-  redis.call('HSET', KEYS[2], 'head', ARGV[16], 'wire', ARGV[17], 'pending', pending, 'place', place)
+  redis.call('HSET', KEYS[2], 'head', ARGV[17], 'wire', ARGV[18], 'pending', pending, 'place', place,
+    'archive', ARGV[13])
   redis.call('ZADD', pending, place, ARGV[3])
-  redis.call('ZADD', KEYS[13], 'NX', instant(now + ARGV[20]), ARGV[18])
-  if ARGV[15] ~= '' then
+  redis.call('ZADD', KEYS[13], 'NX', instant(now + ARGV[21]), ARGV[19])
+  if ARGV[16] ~= '' then
     local circuits = {index = KEYS[14], sum = KEYS[15]}
-    local evicted = store.put(circuits, KEYS[11], ARGV[17], tonumber(ARGV[21]), tonumber(ARGV[22]))
+    local evicted = store.put(circuits, KEYS[11], ARGV[18], tonumber(ARGV[22]), tonumber(ARGV[23]))
     if evicted > 0 then
       redis.call('HINCRBY', KEYS[9], 'circuit_evictions', evicted)
     end
@@ -140,5 +146,5 @@ end
 if running then
   return {'joined'}
 end
-local full = redis.call('ZCARD', pending) % tonumber(ARGV[19]) == 0 or tonumber(ARGV[20]) == 0
+local full = redis.call('ZCARD', pending) % tonumber(ARGV[20]) == 0 or tonumber(ARGV[21]) == 0
 return {'queued', full and 1 or 0}

@@ -8,6 +8,7 @@
 --      7 index   8 sum   of cached outcomes, as in include/store.lua
 --      9 calibration  string: id of the machine's calibration, while it is known
 --     10 groups    sorted set: groups by when a partial batch may leave
+--     11 outbox    stream: what was executed and is to be archived, each with head (JSON of the run), wire, outcome
 --      then for each run: result, run, jobs, pending  as in ask.lua; pending is where it waits if it has to go again.
 --      result is 'epoch milliseconds, US dollars (empty where they are not known), id of the calibration it was executed
 --      under (empty where there is none), shots', with a space between, and the outcome in a new line
@@ -17,9 +18,13 @@
 --      4 bound   bytes of cached outcomes at most
 --      then for each run: outcome (JSON), 1 where it may be cached, else 0, US dollars, calibration, shots, and of one
 --      that adds to a bank how it goes again for jobs that want more: head (JSON of the run), group (canonical JSON), shots
---      there are after that; empty, empty, 0 where nobody does
--- Returns {jobs of each run that are done}, {} where the record is no longer the caller's, or {'moved'}, with nothing
--- done, where a job wants more shots than there would be after going again.
+--      there are after that; empty, empty, empty where it adds to none; then
+--      executed   what is to be archived: an outcome (JSON), '=' for the one above, empty for nothing
+--      age        milliseconds since it was executed, of an outcome that the archive knew; empty of any other
+-- Returns {jobs of each run that are done}, {} where the record is no longer the caller's, or, with nothing done,
+-- {'moved'} where a job wants more shots than there would be after going again, or {'stale'} where somebody waits by now
+-- for whom an archived outcome is too old, or the machine is not calibrated any more as it was: the archive is not asked
+-- for that run again.
 --
 -- include clock
 -- include waiting
@@ -43,6 +48,9 @@ end
 
 -- How many outcomes of that size its jobs had but for the one that is charged for it.
 local function shares(run)
+  if run.age then
+    return #run.done
+  end
   if not run.covered then
     return math.max(0, #run.done - 1)
   end
@@ -53,7 +61,19 @@ local function shares(run)
   return shots / run.shots
 end
 
-local FIRST, KEYS_EACH, ARGS_EACH = 11, 4, 8
+-- Whether somebody who waits takes an archived outcome no longer.
+local function stale(run)
+  local current = redis.call('GET', KEYS[9])
+  return run.age >= tonumber(redis.call('HGET', run.run, 'archive') or 0)
+    or current and current ~= '' and current ~= run.calibration
+end
+
+-- How long an outcome may be cached, milliseconds.
+local function left(run, ttl)
+  return run.cacheable and ttl - (run.age or 0) or 0
+end
+
+local FIRST, KEYS_EACH, ARGS_EACH = 12, 4, 10
 local run_ids, runs = cjson.decode(redis.call('HGET', KEYS[1], 'runs')), {}
 for i = 1, (#KEYS - FIRST + 1) / KEYS_EACH do
   local key, arg = FIRST + KEYS_EACH * (i - 1), 5 + ARGS_EACH * (i - 1)
@@ -61,8 +81,12 @@ for i = 1, (#KEYS - FIRST + 1) / KEYS_EACH do
     result = KEYS[key], run = KEYS[key + 1], jobs = KEYS[key + 2], pending = KEYS[key + 3],
     outcome = ARGV[arg], cacheable = ARGV[arg + 1] == '1', usd = ARGV[arg + 2], calibration = ARGV[arg + 3],
     shots = tonumber(ARGV[arg + 4]), head = ARGV[arg + 5], group = ARGV[arg + 6], covered = tonumber(ARGV[arg + 7]),
-    short = {},
+    executed = ARGV[arg + 8], age = tonumber(ARGV[arg + 9]), short = {},
   }
+  if run.age and stale(run) then
+    redis.call('HSET', run.run, 'archive', 0)
+    return {'stale'}
+  end
   run.done = redis.call('LRANGE', run.jobs, 0, -1)
   if run.covered then
     local most
@@ -74,13 +98,21 @@ for i = 1, (#KEYS - FIRST + 1) / KEYS_EACH do
   runs[i] = run
 end
 
-local waiting, outcomes, jobs_ended, evicted, saved = {}, {}, 0, 0, 0
+local waiting, outcomes, jobs_ended, evicted, saved, recalled = {}, {}, 0, 0, 0, 0
 local expiring = redis.call('EXISTS', KEYS[5]) == 1
 local ttl, bound = tonumber(ARGV[3]), tonumber(ARGV[4])
 for i, run in ipairs(runs) do
-  if ttl > 0 and run.cacheable then
-    local head = table.concat({instant(now), run.usd, run.calibration, run.shots}, ' ')
-    evicted = evicted + store.put({index = KEYS[7], sum = KEYS[8]}, run.result, head .. '\n' .. run.outcome, ttl, bound)
+  if left(run, ttl) > 0 then
+    local head = table.concat({instant(now - (run.age or 0)), run.usd, run.calibration, run.shots}, ' ')
+    local value, stored = head .. '\n' .. run.outcome, {index = KEYS[7], sum = KEYS[8]}
+    evicted = evicted + store.put(stored, run.result, value, left(run, ttl), bound)
+  end
+  if run.executed ~= '' then
+    local head, wire = unpack(redis.call('HMGET', run.run, 'head', 'wire'))
+    if head then
+      local outcome = run.executed == '=' and run.outcome or run.executed
+      redis.call('XADD', KEYS[11], '*', 'head', head, 'wire', wire, 'outcome', outcome)
+    end
   end
   redis.call('DEL', run.jobs)
   if #run.short > 0 then
@@ -101,6 +133,7 @@ for i, run in ipairs(runs) do
   outcomes[i] = run.outcome
   jobs_ended = jobs_ended + #run.done
   saved = saved + (tonumber(run.usd) or 0) * shares(run)
+  recalled = recalled + (run.age and 1 or 0)
 end
 ended(KEYS[4], jobs_ended)
 if evicted > 0 then
@@ -108,6 +141,9 @@ if evicted > 0 then
 end
 if saved > 0 then
   redis.call('HINCRBYFLOAT', KEYS[6], 'saved_usd', saved)
+end
+if recalled > 0 then
+  redis.call('HINCRBY', KEYS[6], 'recalls', recalled)
 end
 matters(KEYS[9], ttl)
 redis.call('ZREM', KEYS[3], ARGV[1])

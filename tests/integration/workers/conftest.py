@@ -24,6 +24,7 @@ from qstore.state.keys import Keys
 from scripted_ionq import ScriptedIonQ, fair
 from service import Service
 from workers.resources import Resources
+from workers.vectors.store import VectorStore
 
 KEY = "the-key-of-the-replica"
 HOSTNAME = "worker@here"
@@ -89,9 +90,9 @@ def answering() -> Iterator[Answering]:
 class Replica:
     """A worker's resources, turned by hand."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, store: VectorStore | None) -> None:
         self.settings = settings
-        self.resources = Resources(app, settings, HOSTNAME)
+        self.resources = Resources(app, settings, HOSTNAME, store)
 
     def turn_until(self, condition: Callable[[], object], what: str) -> None:
         def turned() -> object:
@@ -106,7 +107,7 @@ def replica(keys: Keys, connection: Connection) -> Iterator[Callable[..., Replic
     """Makes replicas under the test's own keys; whatever is left of them is removed."""
     made: list[Replica] = []
 
-    def make(ionq_url: str, **changes: Any) -> Replica:
+    def make(ionq_url: str, store: VectorStore | None = None, **changes: Any) -> Replica:
         settings = configured.model_copy(
             update={
                 "key_prefix": keys.prefix,
@@ -121,7 +122,7 @@ def replica(keys: Keys, connection: Connection) -> Iterator[Callable[..., Replic
                 **changes,
             }
         )
-        made.append(Replica(settings))
+        made.append(Replica(settings, store))
         return made[-1]
 
     yield make
