@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from qstore.completion import as_completed, wait
     from qstore.job_status import Status, status
     from qstore.result import Result
+    from qstore.similarity import similar
     from qstore.tasks import submit_circuit
+    from qstore.vectors import upsert_vectors
 
 __all__ = [
     "Result",
@@ -26,9 +28,11 @@ __all__ = [
     "as_completed",
     "cancel",
     "fingerprint",
+    "similar",
     "status",
     "submit_circuit",
     "submit_circuits",
+    "upsert_vectors",
     "wait",
 ]
 
@@ -38,9 +42,11 @@ _HOMES = {
     "as_completed": "qstore.completion",
     "cancel": "qstore.cancellation",
     "fingerprint": "qstore.circuits.canonical",
+    "similar": "qstore.similarity",
     "status": "qstore.job_status",
     "submit_circuit": "qstore.tasks",
     "submit_circuits": "qstore.bulk",
+    "upsert_vectors": "qstore.vectors",
     "wait": "qstore.completion",
 }
 

@@ -149,6 +149,10 @@ class VectorStoreThrottledError(TransientError):
         return str(self.args[0])
 
 
+class NotArchivedError(TransientError):
+    """The archive does not hold the job's outcome: it has none, or it was not written yet."""
+
+
 class IonQUnavailableError(TransientError):
     """IonQ could not be reached; the request was certainly not accepted."""
 

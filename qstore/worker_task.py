@@ -14,7 +14,7 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from qstore.calling import portable
-from qstore.errors import QstoreError, StoreUnavailableError
+from qstore.errors import QstoreError, StoreUnavailableError, VectorStoreRefusedError
 
 
 class WorkerTask(Task):  # type: ignore[misc]  # Celery has no types
@@ -56,9 +56,13 @@ class WorkerTask(Task):  # type: ignore[misc]  # Celery has no types
             ) from error
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
-        """At a worker: do it. Called directly anywhere: have a worker do it, and wait."""
+        """At a worker: do it. Called directly anywhere: have a worker do it, and wait.
+
+        Raises:
+            VectorStoreRefusedError: The worker has no vector store.
+        """
         if self.request.called_directly:
             return self.apply_async(args, kwargs).get(timeout=self.patience, disable_sync_subtasks=False)
         if self.work is None:
-            raise RuntimeError(f"{self.name} is done by workers; this process has no vector store.")
+            raise VectorStoreRefusedError(f"{self.name}: no vector store here; set QSTORE_VECTOR_STORE at the workers.")
         return self.work(*args, **kwargs)

@@ -4,20 +4,31 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 
+from celery import Celery
+
+from qstore.circuits.compiler import Compiler
+from qstore.circuits.recognition import Recognition
 from qstore.job import Batch
+from qstore.ranking import rank_vectors
 from qstore.settings import Settings
+from qstore.similarity import similar
 from qstore.state.batches import Batches
 from qstore.state.breaker import Breakers
 from qstore.state.calibrations import Calibrations
 from qstore.state.connection import Connection
 from qstore.state.keys import Keys
 from qstore.state.outbox import Outbox
+from qstore.vectors import upsert_vectors
 from workers.archive import CIRCUITS, OUTCOMES, Archive
 from workers.archivist import Archivist
+from workers.intake import Intake
+from workers.ranking import Ranking
 from workers.recall import Recall
 from workers.retry import Retry
 from workers.settle import Settlement
+from workers.similar import Reader, Similar, result_of
 from workers.vectors.sketch import DIMENSION
 from workers.vectors.store import VectorStore
 
@@ -28,6 +39,7 @@ class Classical:
     """The vector store, and all that stands on it.
 
     Args:
+        app: The Celery app, whose tasks are done here.
         store: The store; closed with this.
         settings: All of them.
         hostname: This worker's, as Celery names it.
@@ -42,6 +54,7 @@ class Classical:
 
     def __init__(
         self,
+        app: Celery,
         store: VectorStore,
         settings: Settings,
         hostname: str,
@@ -71,12 +84,23 @@ class Classical:
             self._recall.answer if settings.archive_patience > 0 else nothing_known
         )
 
+        reader = Reader(Recognition(), Compiler(), settings.fingerprint_level)
+        self._works = {
+            similar: Similar(outcomes, circuits, guard, reader, partial(result_of, app)).answer,
+            rank_vectors: Ranking(store, guard).rank,
+            upsert_vectors: Intake(store, guard).upsert,
+        }
+
     def start(self) -> None:
-        """Begin to archive."""
+        """Begin to archive, and to do the tasks that need the store."""
+        for task, work in self._works.items():
+            task.work = work
         self.archivist.start()
 
     def close(self) -> None:
         """Finish what is in hand, and close the store."""
+        for task in self._works:
+            task.work = None
         self.archivist.stop(_GRACE)
         self._recall.close()
         self.store.close()

@@ -136,8 +136,11 @@ class Dispatch:
         left = self._recall(batch)
         if left is None:
             self._report(batch, UnsentError("The archive knew all of it."))
-            return
-        batch = left
+        else:
+            self._send(left)
+
+    def _send(self, batch: Batch) -> None:
+        """Send what is left of it, once."""
         sendable_until = time.clock_gettime(_CLOCK) + self._sendable
         begun = self._batches.begin(batch)
         if begun is None:

@@ -124,6 +124,7 @@ class Resources:
         )
         retry = Retry(batches, settlement, entries, self._announcer, settings.retry_backoff)
         self.classical = store and Classical(
+            app,
             store,
             settings,
             hostname,

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
 from conditions import wait_until
@@ -205,7 +206,8 @@ def test_an_archive_that_gives_nonsense_is_bought_around(service: Archiving, mon
     service.flush()
     broken = {"execution_id": "of none"}
     monkeypatch.setattr(
-        "exact_store.ExactCollection.fetch", lambda _, ids: {each: Record(each, [], broken) for each in ids}
+        "exact_store.ExactCollection.fetch",
+        lambda _, ids: {each: Record(each, np.ones(256, np.float32), broken) for each in ids},
     )
     assert service.answer()["source"] == "executed"
 
