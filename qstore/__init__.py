@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from qstore.circuits.canonical import fingerprint
     from qstore.completion import as_completed, wait
     from qstore.job_status import Status, status
+    from qstore.ranking import rank_vectors
     from qstore.result import Result
     from qstore.similarity import similar
     from qstore.tasks import submit_circuit
@@ -28,6 +29,7 @@ __all__ = [
     "as_completed",
     "cancel",
     "fingerprint",
+    "rank_vectors",
     "similar",
     "status",
     "submit_circuit",
@@ -42,6 +44,7 @@ _HOMES = {
     "as_completed": "qstore.completion",
     "cancel": "qstore.cancellation",
     "fingerprint": "qstore.circuits.canonical",
+    "rank_vectors": "qstore.ranking",
     "similar": "qstore.similarity",
     "status": "qstore.job_status",
     "submit_circuit": "qstore.tasks",

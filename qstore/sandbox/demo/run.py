@@ -1,80 +1,34 @@
-"""The demo from start to end: sandbox up, traffic through, every count checked, one table, one picture."""
+"""The demo from start to end: traffic through, every count checked, again without Redis's memory, a search besides."""
 
 from __future__ import annotations
 
-import json
 import statistics
-import sys
-import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from qstore.sandbox.demo.exact import allowed_distance, distance, exact_distribution
+from qstore.sandbox.demo.forget import forget
 from qstore.sandbox.demo.picture import Panel, draw_histograms
-from qstore.sandbox.demo.traffic import Circuit, distinct_circuits, order
-from qstore.sandbox.process import Process, SandboxError, stop_all
+from qstore.sandbox.demo.producers import SEED, SHOTS, End, push
+from qstore.sandbox.demo.search import search
+from qstore.sandbox.demo.traffic import Circuit, distinct_circuits
+from qstore.sandbox.process import SandboxError
 from qstore.sandbox.sandbox import Sandbox
 from qstore.settings import Settings
 
-JOBS = 200
 DISTINCT = 100
-SHOTS = 1000
-PRODUCERS = 3
 EXAMPLES = Path("examples")  # OpenQASM files, beside where the demo runs; more benchmarks where there are none
 LATENCY = 0.4  # seconds the stand-in takes over a job
-SEED = 7
-_PACE = 0.02  # seconds between two jobs of one producer
 _DOUBT = 1e-9  # chance that honest shots fail the demo, for each circuit
 _PANELS = ("ae", "qaoa", "vqe_su2", "wstate")
-_DEADLINE = 80.0  # seconds for the traffic
-_WATCH = 0.05  # seconds between two looks at the producers
-
-
-@dataclass(frozen=True, slots=True)
-class End:
-    """How one job ended.
-
-    Attributes:
-        circuit: Index of its circuit.
-        seconds: From the call to the counts.
-        result: The result; None where it failed.
-        error: What went wrong, else empty.
-    """
-
-    circuit: int
-    seconds: float
-    result: Mapping[str, Any] | None = None
-    error: str = ""
-
-
-class Producer(Process):
-    """One producer process."""
-
-    def __init__(self, number: int, folder: Path, share: Mapping[str, Any], env: Mapping[str, str]) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        file = folder / f"share{number}.json"
-        file.write_text(json.dumps(share), "utf-8")
-        command = [sys.executable, "-W", "ignore", "-m", "qstore.sandbox.demo.producer", str(file.absolute())]
-        super().__init__(f"producer{number}", command, folder, env)
-
-    def ends(self) -> list[End]:
-        """How its jobs ended so far."""
-        *whole, _partial = self.log.read_text("utf-8").split("\n")
-        try:
-            return [End(**json.loads(line)) for line in whole]
-        except ValueError:
-            raise SandboxError(f"{self.name} is in trouble:{self.tail()}") from None
 
 
 def run_demo(sandbox: Sandbox, folder: Path, console: Console) -> None:
-    """Push the traffic through a running sandbox, check it, and say what happened.
+    """Push the traffic through a running sandbox, check it, say what happened; again from the archive; and search.
 
     Args:
         sandbox: Running.
@@ -86,16 +40,7 @@ def run_demo(sandbox: Sandbox, folder: Path, console: Console) -> None:
     """
     before = sandbox.stats()
     circuits = distinct_circuits(DISTINCT, EXAMPLES, SEED)
-    producers = _producers(sandbox, circuits)
-    try:
-        for producer in producers:
-            producer.launch()
-        ends = _follow(producers, console)
-    finally:
-        stop_all(producers)
-    failed = [end.error for end in ends if end.result is None]
-    if failed:
-        raise SandboxError(f"{len(failed)} of {len(ends)} jobs failed; the first: {failed[0]}")
+    ends = push(sandbox, circuits, console)
     after = sandbox.stats()
     bought = {name: after[name] - before[name] for name in ("requests", "jobs_accepted", "circuits_accepted")}
     exact = {index: exact_distribution(circuit.load()) for index, circuit in enumerate(circuits)}
@@ -110,50 +55,17 @@ def run_demo(sandbox: Sandbox, folder: Path, console: Console) -> None:
             f"{circuits[worst].name}: counts are {measured:.4f} from the exact distribution, "
             f"shots explain {allowed:.4f}"
         )
+    forget(sandbox)
+    console.print("\nRedis forgets everything, and the same jobs come again:")
+    _check_archived(push(sandbox, circuits, console), sandbox.stats()["circuits_accepted"] - after["circuits_accepted"])
+    console.print("\nVectors, ranked by the fidelity of quantum states:")
+    search(sandbox, folder, console)
 
 
-def _producers(sandbox: Sandbox, circuits: Sequence[Circuit]) -> list[Producer]:
-    jobs = [
-        {"circuit": index, "name": circuits[index].name, "text": circuits[index].text}
-        for index in order(len(circuits), JOBS, SEED)
-    ]
-    return [
-        Producer(
-            number,
-            sandbox.data / "producers",
-            {"jobs": jobs[number::PRODUCERS], "shots": SHOTS, "pace": _PACE},
-            sandbox.child_environment,
-        )
-        for number in range(PRODUCERS)
-    ]
-
-
-def _follow(producers: Sequence[Producer], console: Console) -> list[End]:
-    """Show the jobs as they end, until all have."""
-    progress = Progress(
-        TextColumn("[bold]{task.description}"),
-        BarColumn(bar_width=40),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[sources]}"),
-        TimeElapsedColumn(),
-        console=console,
-    )
-    deadline = time.monotonic() + _DEADLINE
-    with progress:
-        bar = progress.add_task("jobs", total=JOBS, sources="")
-        while True:
-            ends = [end for producer in producers for end in producer.ends()]
-            sources = Counter(end.result["source"] if end.result else "failed" for end in ends)
-            said = ", ".join(f"{count} {source}" for source, count in sorted(sources.items()))
-            progress.update(bar, completed=len(ends), sources=said)
-            if len(ends) >= JOBS:
-                return ends
-            if time.monotonic() > deadline:
-                raise SandboxError(f"only {len(ends)} of {JOBS} jobs ended within {_DEADLINE:g} s")
-            for producer in producers:
-                if not producer.finished():
-                    producer.check()
-            time.sleep(_WATCH)
+def _check_archived(ends: Sequence[End], bought: int) -> None:
+    executed = sum(1 for end in ends if end.result and end.result["source"] == "executed")
+    if executed or bought:
+        raise SandboxError(f"{executed} jobs were executed and {bought} circuits bought that the archive should know")
 
 
 def _distances(
