@@ -44,7 +44,7 @@ class Door:
 @cache
 def door() -> Door:
     """The one of this process. Nothing connects before it is used."""
-    connection = Connection(settings.redis_url, settings.redis_timeout)
+    connection = Connection(settings.redis_url, settings.redis_timeout, settings.redis_pool_max_size)
     keys = Keys(settings.key_prefix)
     budget = Budget(connection, keys, settings.max_queued_jobs)
     claims = Claims(

@@ -200,25 +200,29 @@ rank_vectors = app.register_task(RankVectors())
 
 
 @app.task(name="qstore.rank_candidates")  # type: ignore[untyped-decorator]  # Celery has no types
-def rank_candidates(
-    results: list[Result] | Result, candidates: list[Candidate], top_k: int, method: Method
-) -> RankedVectors:
+def rank_candidates(header: list[Any], top_k: int, method: Method) -> RankedVectors:
     """The end of a query: put candidates in order.
 
     Args:
-        results: Of the candidates' circuits, in their order; of a single one not in a list, where Celery makes a
-            chain of such a chord.
-        candidates: In the store's order.
+        header: The candidates, in the store's order, and then the result of each one's circuit.
         top_k: How many of them to return.
         method: How their fidelities were measured.
     """
-    return put_in_order(results if isinstance(results, list) else [results], candidates, top_k, method)
+    candidates, *results = header
+    return put_in_order(results, candidates, top_k, method)
 
 
 def put_in_order(
     results: Sequence[Result], candidates: Sequence[Candidate], top_k: int, method: Method
 ) -> RankedVectors:
-    """The answer to a query; arguments as `rank_candidates`."""
+    """The answer to a query.
+
+    Args:
+        results: Of the candidates' circuits, in their order.
+        candidates: In the store's order.
+        top_k: How many of them to return.
+        method: How their fidelities were measured.
+    """
     measured = [fidelity(result["counts"], method) for result in results]
     order = sorted(range(len(candidates)), key=lambda place: -measured[place])
     sources = Counter(result["source"] for result in results)

@@ -18,7 +18,8 @@ class Settings(BaseSettings):
 
     # it may hold a password
     redis_url: str = Field("redis://127.0.0.1:6379/0", repr=False, description="Broker, results and shared state.")
-    redis_timeout: float = Field(0.5, gt=0, description="Seconds to connect to, and to wait for, Redis.")
+    redis_timeout: float = Field(0.5, gt=0, description="Seconds to connect to, to wait for, and for a way to, Redis.")
+    redis_pool_max_size: int = Field(50, ge=1, description="Connections to Redis a process has at most.")
     key_prefix: str = Field("qstore:", description="What every key of the shared state begins with.")
 
     result_ttl: float = Field(300.0, ge=0, description="Seconds a result answers later askers; 0: never.")

@@ -52,3 +52,44 @@ def tally(tallied: Tallied) -> Table:
     ):
         table.add_row(name, of_results, of_circuits)
     return table
+
+
+def well(found: Mapping[str, Any]) -> Table:
+    """How all is, as `qstore.health.survey` found it: a line for each part of each replica, and for each of its pools.
+
+    A pool shows members in use, there are, and at most; threads that wait now; and what went wrong so far.
+    """
+    table = Table(
+        "replica", "part", "state", "ms", "pool", "in use/size/max", "waiting", "timeouts", "leaked", box=None
+    )
+    for column in table.columns:
+        column.overflow = "fold"  # narrow terminals get more lines, not less words
+    for column in (table.columns[3], *table.columns[5:]):
+        column.justify = "right"
+    redis = found["redis"]
+    table.add_row("", "Redis", _state("ok" if redis["ok"] else "down"), _milliseconds(redis["seconds"]))
+    for name, told in found["replicas"].items():
+        if not told or not told.get("parts"):
+            table.add_row(name, "", _state("silent"))
+            continue
+        for place, part in enumerate(told["parts"]):
+            about = ["" if place else name, part["part"], _state(part["state"]), _milliseconds(part["seconds"])]
+            for pool in part["pools"] or [None]:
+                table.add_row(*about, *_pool(pool))
+                about = [""] * len(about)
+    return table
+
+
+def _state(state: str) -> str:
+    return f"[{'green' if state == 'ok' else 'red'}]{state}[/]"
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{1000 * seconds:,.1f}"
+
+
+def _pool(pool: Mapping[str, Any] | None) -> list[str]:
+    if pool is None:
+        return []
+    members = f"{pool['in_use']}/{pool['size']}/{pool['max_size']}"
+    return [pool["name"], members, *(str(pool[field]) for field in ("waiting", "timeouts", "leaked"))]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from celery import bootsteps
+from celery.worker.control import inspect_command
 
 from qstore.app import app, settings
 from qstore.errors import StoreUnavailableError
@@ -34,6 +35,7 @@ class Replica(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no t
         resources.loop.start()
         if resources.classical:
             resources.classical.start()
+        resources.watch.start()
 
     def stop(self, worker: Any) -> None:
         """Finish the turn at hand and close."""
@@ -47,6 +49,13 @@ class Replica(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no t
 
 app.steps["worker"].add(Replica)
 tell_of_jobs(submit_circuit)
+
+
+@inspect_command(args=[("timeout", float)], signature="[SECONDS=2.0]")  # type: ignore[untyped-decorator]  # Celery has no types
+def qstore_health(_state: Any, timeout: float = 2.0) -> dict[str, Any]:
+    """Whether what a replica works with answers, within so many seconds; `Health.check` says what is told."""
+    resources = Replica.resources
+    return resources.watch.health.check(timeout) if resources else {"ok": False, "parts": []}
 
 
 @app.task(  # type: ignore[untyped-decorator]  # Celery has no types

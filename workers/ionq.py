@@ -262,6 +262,15 @@ class IonQ:
         found = answer.get("characterization_id") if isinstance(answer, dict) else None
         return found if isinstance(found, str) and found.split() == [found] else ""
 
+    def ping(self) -> None:
+        """Make sure that IonQ answers, and accepts the key: one free read. It has to answer soon.
+
+        Raises:
+            IonQRefusedError: IonQ does not accept the question.
+            TransientError: No answer, or one that means to ask again later.
+        """
+        _page(self._ask("GET", "/jobs", {"limit": 1}, soon=True))
+
     def cancel(self, remote_id: str) -> None:
         """Ask IonQ to cancel a job, or a child of one; whatever has ended stays as it is.
 

@@ -61,8 +61,10 @@ class Ranking:
             ).set(priority=priority)
             for match in matches
         ]
+        # candidates come to the end as a member of their own: each message of a chord carries all arguments of its body
+        known = rank_vectors.app.tasks["celery.accumulate"].si(candidates, index=0)
         answer: RankedVectors = rank_vectors.replace(
-            chord(circuits, rank_candidates.s(candidates, query.top_k, query.method))
+            chord([known, *circuits], rank_candidates.s(query.top_k, query.method))
         )
         return answer
 

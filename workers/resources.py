@@ -35,6 +35,7 @@ from workers.recover import Recovery
 from workers.retry import Retry
 from workers.settle import Settlement
 from workers.vectors.store import VectorStore
+from workers.watch import Watch
 
 _FIRST_LOOK = 1.0  # seconds at most until jobs are told that IonQ has them
 _SHORTEST_TURN, _LONGEST_TURN = 0.02, 0.25  # seconds
@@ -55,7 +56,9 @@ class Resources:
         keys = Keys(settings.key_prefix)
         api_key = settings.ionq_api_key.get_secret_value()
         reached = armed(settings.fail_point)
-        self._connection = Connection(settings.redis_url, settings.redis_timeout * _PATIENCE)
+        self._connection = Connection(
+            settings.redis_url, settings.redis_timeout * _PATIENCE, settings.redis_pool_max_size
+        )
         self._ionq = IonQ(
             settings.ionq_url,
             api_key,
@@ -84,6 +87,7 @@ class Resources:
         breakers = Breakers(self._connection, keys, account, rules)
         self._slots = slots = Slots(self._connection, keys, account, settings.max_concurrent_jobs, settings.lease)
         budget = Budget(self._connection, keys, settings.max_queued_jobs)
+        self.watch = Watch(settings, self._connection, keys, slots, breakers, self._ionq, store)
         ledger = Ledger(
             self._connection,
             keys,
@@ -196,6 +200,7 @@ class Resources:
 
     def close(self) -> None:
         """Close everything, once the loop has stopped."""
+        self.watch.close()
         self.errands.close()
         if self.classical:
             self.classical.close()

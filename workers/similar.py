@@ -22,11 +22,11 @@ from qstore.result import Result
 from qstore.similarity import CircuitNeighbor, Neighbor, Neighbors, OutcomeNeighbor, read_question
 from qstore.state.connection import translated
 from workers.execution import distribution, outcome_of
+from workers.vectors.accept import TOP_K
 from workers.vectors.sketch import affinity, sketch
 from workers.vectors.store import Collection, Filter, Match, Record, Vector
 from workers.vectors.structure import embed_structure
 
-_MOST = 1000  # matches of one query
 _CANDIDATES = 8  # times as many as asked for: sketches err, and among so many nearly all of the nearest are
 _RUNS = 4  # times as many at first, and again each time that too many are of one circuit
 
@@ -126,15 +126,10 @@ class Similar:
             VectorStoreRefusedError: It does not answer such questions.
         """
         asked = read_question(*args, **kwargs)
-        execution: Record | None
-        if asked.job_id is not None:
-            execution = self._execution_of(asked.job_id)
-            known = execution.payload
-            compiled = Compiled(known["fingerprint"], known["circuit"].encode(), known["run"]["format"])
-            structure = embed_structure(compiled.wire, compiled.format)
-        else:
-            compiled = self._read(asked.circuit)
-            structure = embed_structure(compiled.wire, compiled.format)
+        execution = None if asked.job_id is None else self._execution_of(asked.job_id)
+        compiled = self._read(asked.circuit) if execution is None else _compiled(execution)
+        structure = embed_structure(compiled.wire, compiled.format)
+        if execution is None:
             execution = self._newest(compiled.fingerprint, structure)
         return Neighbors(
             outcomes=[] if execution is None else self._near_outcome(execution, asked.top_k),
@@ -145,7 +140,7 @@ class Similar:
         """The execution that gave a job its counts."""
         result = self._result_of(job_id)
         same = {"fingerprint": result["fingerprint"], "remote_id": result["remote_id"]}
-        matches = self._query(self._outcomes, _as_read(result), _MOST, same)
+        matches = self._query(self._outcomes, _as_read(result), TOP_K, same)
         if not matches:
             raise NotArchivedError(f"The outcome of job {job_id!r} is not in the archive, or not yet.")
         # one IonQ job may hold the circuit more than once: whose shots they were shows in the seed of their draw
@@ -154,7 +149,7 @@ class Similar:
 
     def _newest(self, fingerprint: str, structure: Vector) -> Record | None:
         """The newest execution of a circuit; None where there is none."""
-        runs = self._query(self._circuits, structure, _MOST, {"fingerprint": fingerprint})
+        runs = self._query(self._circuits, structure, TOP_K, {"fingerprint": fingerprint})
         if not runs:
             return None
         newest = str(max(runs, key=_executed_at).record.payload["execution_id"])
@@ -162,7 +157,7 @@ class Similar:
 
     def _near_outcome(self, execution: Record, top_k: int) -> list[OutcomeNeighbor]:
         width = {"width": execution.payload["width"]}
-        candidates = self._query(self._outcomes, execution.vector, min(_CANDIDATES * top_k + 1, _MOST), width)
+        candidates = self._query(self._outcomes, execution.vector, min(_CANDIDATES * top_k + 1, TOP_K), width)
         given = distribution(outcome_of(execution))
         near = [
             OutcomeNeighbor(**_neighbor(record), affinity=affinity(given, distribution(outcome_of(record))))
@@ -177,9 +172,7 @@ class Similar:
         return [
             CircuitNeighbor(
                 **_neighbor(executions[match.record.payload["execution_id"]]),
-                similarity=min(
-                    max(match.score, 0.0), 1.0
-                ),  # the store may round, and a sketch may err, past either end
+                similarity=min(max(match.score, 0.0), 1.0),  # stores round, and sketches err, past either end
             )
             for match in near
             if match.record.payload["execution_id"] in executions
@@ -189,13 +182,13 @@ class Similar:
         """The nearest runs, one of each circuit, the newest of those that are as near; none of the circuit itself."""
         wanted = top_k
         while True:
-            wanted = min(_RUNS * wanted, _MOST)
+            wanted = min(_RUNS * wanted, TOP_K)
             matches = self._query(self._circuits, structure, wanted)
             one_each: dict[str, Match] = {}
             for match in sorted(matches, key=lambda each: (-each.score, -_executed_at(each))):
                 one_each.setdefault(match.record.payload["fingerprint"], match)
             one_each.pop(fingerprint, None)
-            if len(one_each) >= top_k or len(matches) < wanted or wanted == _MOST:
+            if len(one_each) >= top_k or len(matches) < wanted or wanted == TOP_K:
                 return list(one_each.values())[:top_k]
 
     def _query(
@@ -220,6 +213,11 @@ def _as_read(result: Result) -> Vector:
     shares = result["probabilities"] or result["counts"]
     states = {bits.replace(" ", ""): value for bits, value in shares.items()}
     return sketch({int(bits, 2): value for bits, value in states.items()}, max(map(len, states)))
+
+
+def _compiled(execution: Record) -> Compiled:
+    known = execution.payload
+    return Compiled(known["fingerprint"], known["circuit"].encode(), known["run"]["format"])
 
 
 def _executed_at(match: Match) -> float:

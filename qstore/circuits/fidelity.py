@@ -184,7 +184,7 @@ _LARGEST = 1e6  # radians: from there on single precision does not tell where in
 
 
 def _add_layer(circuit: QuantumCircuit, angles: _Angles, start: int) -> None:
-    """Hadamard gates and phases, from a qubit on; no gate where there is no phase, so that equals undo each other."""
+    """Hadamard gates and phases, from a qubit on; no gate where there is no phase, so that less is left of likes."""
     size = (len(angles) + 1) // 2
     circuit.h(range(start, start + size))
     for place in np.flatnonzero(angles[:size]).tolist():

@@ -30,13 +30,14 @@ def translated() -> Iterator[None]:
     """Turn whatever the driver raises into `StoreUnavailableError`.
 
     Redis answering with an error (out of memory, read-only replica, still loading) is as final for the
-    call as no answer; its own words are kept.
+    call as no answer, and as no free connection; its own words are kept.
     """
     try:
         yield
     except RedisError as error:
         raise StoreUnavailableError(
-            f"Redis does not serve the shared state: {error}. Check QSTORE_REDIS_URL and that Redis is up."
+            f"Redis does not serve the shared state: {error}. Check QSTORE_REDIS_URL and that Redis is up; where many "
+            "threads share few connections, raise QSTORE_REDIS_POOL_MAX_SIZE."
         ) from error
 
 
@@ -55,14 +56,21 @@ class Connection:
 
     Args:
         url: Of Redis.
-        timeout: Seconds to connect, and to wait for an answer.
+        timeout: Seconds to connect, to wait for an answer, and to wait for a free connection: each.
+        max_size: Connections at most.
     """
 
-    def __init__(self, url: str, timeout: float) -> None:
-        # no retries: a script whose answer was lost may have run, and must not run twice unasked
-        self.client: redis.Redis = redis.Redis.from_url(
-            url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=Retry(NoBackoff(), 0)
+    def __init__(self, url: str, timeout: float, max_size: int = 50) -> None:
+        pool = redis.BlockingConnectionPool.from_url(
+            url,
+            max_connections=max_size,
+            timeout=timeout,
+            socket_timeout=timeout,
+            socket_connect_timeout=timeout,
+            # no retries: a script whose answer was lost may have run, and must not run twice unasked
+            retry=Retry(NoBackoff(), 0),
         )
+        self.client: redis.Redis = redis.Redis.from_pool(pool)
         self._digests: dict[str, str] = {}
 
     def call(self, script: str, keys: Sequence[str], args: Sequence[Argument]) -> Any:

@@ -97,6 +97,8 @@ def test_redis_flushed_nothing_is_executed_again(service: Archiving, coins: Scri
     (again,) = service.read(service.ask(0.1))
     assert (again["source"], sample(again)) == ("cached", sample(before[0]))
     assert service.tally.read().recalls == 5
+    # no permit of the breaker, which has two here, is left with a batch that was never sent
+    assert service.answer(0.9)["source"] == "executed"
 
 
 def test_only_what_the_archive_does_not_know_is_bought(service: Archiving, coins: ScriptedIonQ) -> None:
@@ -118,6 +120,45 @@ def test_who_wants_it_fresh_gets_it_fresh(service: Archiving, options: dict[str,
     new = service.answer(**options)
     assert new["source"] == "executed"
     assert sample(new) != sample(old)
+
+
+def test_one_that_is_too_old_keeps_no_other_from_its_answer(service: Archiving) -> None:
+    service.read(*service.ask_all([0.1, 0.2]))
+    service.archive()
+    service.flush()
+    results = service.read(service.ask(0.1), service.ask(0.2, max_age=0.001))
+    assert [result["source"] for result in results] == ["archived", "executed"]
+
+
+def test_one_of_another_calibration_keeps_no_other_from_its_answer(service: Archiving, coins: ScriptedIonQ) -> None:
+    service.answer(0.1, backend=MACHINE)
+    service.archive()
+    service.flush()
+    coins.calibration = "another"
+    service.answer(0.2, backend=MACHINE)
+    service.archive()
+    service.flush()
+    results = service.read(*service.ask_all([0.1, 0.2], backend=MACHINE))
+    assert [result["source"] for result in results] == ["executed", "archived"]
+
+
+@pytest.mark.parametrize("angles", [[0.1, 0.2], [0.1, 0.2, 0.7]])
+def test_what_somebody_wants_fresher_while_the_archive_is_asked_is_executed(
+    service: Archiving, monkeypatch: pytest.MonkeyPatch, angles: list[float]
+) -> None:
+    service.read(*service.ask_all([0.1, 0.2]))
+    service.archive()
+    service.flush()
+    asked = service.ask_all(angles)
+    fetch = ExactCollection.fetch
+
+    def joined_meanwhile(self: ExactCollection, ids: list[str]) -> dict[str, Record]:
+        for run in service._client.scan_iter(service._keys.run("*")):
+            service._client.hset(run, "archive", 0)
+        return fetch(self, ids)
+
+    monkeypatch.setattr(ExactCollection, "fetch", joined_meanwhile)
+    assert {result["source"] for result in service.read(*asked)} == {"executed"}
 
 
 def test_the_newest_execution_answers(service: Archiving) -> None:
