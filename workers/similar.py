@@ -167,15 +167,10 @@ class Similar:
         return sorted(near, key=lambda each: (-each["affinity"], -each["executed_at"]))[:top_k]
 
     def _near_circuit(self, structure: Vector, fingerprint: str, top_k: int) -> list[CircuitNeighbor]:
-        near = self._distinct(structure, fingerprint, top_k)
-        executions = self._executions([match.record.payload["execution_id"] for match in near])
         return [
-            CircuitNeighbor(
-                **_neighbor(executions[match.record.payload["execution_id"]]),
-                similarity=min(max(match.score, 0.0), 1.0),  # stores round, and sketches err, past either end
-            )
-            for match in near
-            if match.record.payload["execution_id"] in executions
+            # the store may round, and a sketch may err, past either end
+            CircuitNeighbor(**_neighbor(match.record), similarity=min(max(match.score, 0.0), 1.0))
+            for match in self._distinct(structure, fingerprint, top_k)
         ]
 
     def _distinct(self, structure: Vector, fingerprint: str, top_k: int) -> list[Match]:
@@ -224,8 +219,8 @@ def _executed_at(match: Match) -> float:
     return float(match.record.payload["executed_at"])
 
 
-def _neighbor(execution: Record) -> Neighbor:
-    known: Any = execution.payload
+def _neighbor(record: Record) -> Neighbor:
+    known: Any = record.payload
     return Neighbor(
         fingerprint=known["fingerprint"],
         name=known["name"],

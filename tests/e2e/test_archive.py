@@ -12,8 +12,9 @@ import redis
 from qiskit import QuantumCircuit
 
 from conditions import let_go_of_redis, wait_until
-from qstore import as_completed, submit_circuits
+from qstore import as_completed, rank_vectors, similar, submit_circuit, submit_circuits, upsert_vectors
 from qstore.app import settings
+from qstore.errors import NotArchivedError, VectorStoreRefusedError
 from qstore.sandbox.sandbox import Sandbox
 from qstore.state.keys import Keys
 
@@ -71,3 +72,52 @@ def test_postgresql_dies_in_mid_run_and_then_redis_forgets_everything(sandbox: S
     assert [result["counts"] for result in again] == [before[index]["counts"] for index in range(COUNT)]
     assert sandbox.stats()["circuits_accepted"] == bought
     client.close()
+
+
+def ghz(qubits: int) -> QuantumCircuit:
+    circuit = QuantumCircuit(qubits, name=f"ghz{qubits}")
+    circuit.h(0)
+    for target in range(1, qubits):
+        circuit.cx(target - 1, target)
+    circuit.measure_all()
+    return circuit
+
+
+def test_what_is_near_is_found_by_circuit_and_by_job(sandbox: Sandbox) -> None:
+    client = redis.Redis.from_url(sandbox.redis.url)
+    relabeled = QuantumCircuit(4, name="relabeled")
+    relabeled.h(3)
+    for control, target in ((3, 1), (1, 0), (0, 2)):
+        relabeled.cx(control, target)
+    relabeled.measure_all()
+    asked = {circuit.name: submit_circuit.delay(circuit, shots=100) for circuit in (ghz(3), ghz(4), relabeled)}
+    for job in asked.values():
+        job.get(timeout=60)
+    wait_until(lambda: client.xlen(Keys(settings.key_prefix).outbox) == 0, within=60, what="an empty outbox")
+    found = similar(ghz(4), top_k=3)
+    assert (found["circuits"][0]["name"], round(found["circuits"][0]["similarity"], 4)) == ("relabeled", 1.0)
+    assert (found["outcomes"][0]["name"], round(found["outcomes"][0]["affinity"], 4)) == ("relabeled", 1.0)
+    by_job = similar(asked["ghz4"].id, top_k=3)
+    assert by_job == found
+    with pytest.raises(NotArchivedError):
+        similar(job_id="a job that nobody submitted")
+    client.close()
+
+
+def test_vectors_are_ranked_and_asked_again_nothing_is_executed(sandbox: Sandbox) -> None:
+    vectors = {"same": [0.5, 0.2, -0.3], "near": [0.5, 0.3, -0.3], "far": [-1.0, 1.0, 0.9]}
+    payloads = [{"kind": "vector"}] * 3
+    assert upsert_vectors(list(vectors), list(vectors.values()), payloads, collection="three", metric="l2") == 3
+    query = rank_vectors.delay(vectors["same"], top_k=2, candidates=3, collection="three", shots=2000)
+    answer = query.get(timeout=60)
+    assert [each["id"] for each in answer["vectors"]] == ["same", "near"]
+    assert answer["vectors"][0]["fidelity"] == 1.0
+    assert 0.5 < answer["vectors"][1]["fidelity"] < 1.0
+    assert (answer["candidates"], answer["circuits"]["executed"]) == (3, 3)
+    before = sandbox.stats()["circuits_accepted"]
+    again = rank_vectors(vectors["same"], top_k=2, candidates=3, collection="three", shots=2000)
+    assert again["vectors"] == answer["vectors"]
+    assert again["circuits"]["cached"] == 3
+    assert sandbox.stats()["circuits_accepted"] == before
+    with pytest.raises(VectorStoreRefusedError):
+        rank_vectors([1.0], candidates=1, top_k=1, collection="none-such")
