@@ -26,6 +26,7 @@ LAST = 9
 """The priority that goes last, as Celery has it on Redis; 0 goes first."""
 
 _CARRIED = ("link", "link_error", "chain", "chord", "countdown", "eta", "retries", "queue", "routing_key", "exchange")
+_WAITED_FOR = ("link", "link_error", "chain", "chord")
 _CANVAS = ("group_id", "chain", "chord", "parent_id", "reply_to")
 
 
@@ -64,6 +65,11 @@ def portable(value: Any) -> Any:
 def is_carried(options: Mapping[str, Any]) -> bool:
     """Whether a call has to travel as a message: something waits on it, it has to wait, or it names its way."""
     return any(options.get(name) for name in _CARRIED)
+
+
+def has_to_wait(options: Mapping[str, Any]) -> bool:
+    """Whether a call has to travel for another reason than that something waits on it."""
+    return any(options.get(name) for name in _CARRIED if name not in _WAITED_FOR)
 
 
 def is_revoked(job_id: str) -> bool:

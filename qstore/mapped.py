@@ -38,7 +38,8 @@ class Map(Task):  # type: ignore[misc]  # Celery has no types
             jobs = [each.apply_async(args) for args in calls]
             return [job.get(disable_sync_subtasks=False) for job in jobs]
         priority = (self.request.delivery_info or {}).get("priority")
-        return self.replace(group(each.clone(args, priority=priority) for args in calls))
+        with each.type.together():
+            return self.replace(group(each.clone(args, priority=priority) for args in calls))
 
     def arguments(self, item: Any) -> tuple[Any, ...]:
         """What an item is to the task."""

@@ -25,6 +25,7 @@ from qstore.answer import from_answer, to_answer
 from qstore.app import app, settings
 from qstore.calling import (
     delivered,
+    has_to_wait,
     inherited,
     is_carried,
     is_of_canvas,
@@ -42,10 +43,12 @@ from qstore.errors import (
     QueueFull,
     StoreUnavailableError,
 )
+from qstore.gathering import Call, Gathering
 from qstore.job import TASK, Options
 from qstore.mapped import take_over_maps
 from qstore.options import parse_options
-from qstore.preparation import Caller
+from qstore.preparation import Caller, Prepared
+from qstore.result import Result
 from qstore.submission import Submitted
 
 WAKE = "qstore_wake"
@@ -95,6 +98,7 @@ class SubmitCircuit(Task):  # type: ignore[misc]  # Celery has no types
     typing = False  # arguments are checked here, with errors of our own
     track_started = False  # STARTED is what a job is while IonQ executes it
     throws = (QstoreError,)  # a fault of the caller is no stack trace in the worker's log
+    _gathering = Gathering()
 
     def signature(
         self, args: Sequence[Any] | None = None, kwargs: Mapping[str, Any] | None = None, *rest: Any, **options: Any
@@ -144,7 +148,7 @@ class SubmitCircuit(Task):  # type: ignore[misc]  # Celery has no types
         except (InvalidJobError, QueueFull) as error:
             if isinstance(error, JobIdTakenError) or not is_of_canvas(options):
                 raise
-            return self._fail(job_id, error, options)
+            return self._end(job_id, error, options)
 
     def _ask(
         self,
@@ -157,6 +161,9 @@ class SubmitCircuit(Task):  # type: ignore[misc]  # Celery has no types
         full = inherited(self, options)
         caller = read_caller(job_id, full)
         if is_carried(options) or is_revoked(job_id):
+            if self._gathering and not has_to_wait(options) and not is_revoked(job_id):
+                self._gathering.add(caller, *_portable(args, kwargs), full)
+                return self.AsyncResult(job_id)
             return self._send(caller, args, kwargs, full)
         submitted = _submit(caller, args, kwargs)
         result = self.AsyncResult(job_id) if caller.ignore_result else promise(submitted)
@@ -178,9 +185,50 @@ class SubmitCircuit(Task):  # type: ignore[misc]  # Celery has no types
         told = {"argsrepr": prepared.ask.job.summary, "kwargsrepr": "{}", **options}
         return self._publish(caller.job_id, *_portable(args, kwargs), told)
 
-    def _fail(self, job_id: str, error: QstoreError, options: Mapping[str, Any]) -> AsyncResult:
-        """End a member of a canvas with its error: as a woken job, so that Celery goes on with what waits for it."""
-        door().claims.wake(job_id, to_answer(error), int(settings.result_expires))
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """At a worker: let the circuits of a canvas that is published in the block go through the pipeline at once.
+
+        They fill batches, where messages that bring them to workers one by one trickle in. They are woken like
+        delivered ones; what has to wait for its time, or names its way, travels as ever.
+
+        Raises:
+            StoreUnavailableError: Redis does not answer.
+        """
+        replaced: Ignore | None = None
+        with self._gathering.open() as calls:
+            try:
+                yield
+            except Ignore as error:  # so ends a task that has replaced itself
+                replaced = error
+        self._submit_all(calls)
+        if replaced is not None:
+            raise replaced
+
+    def _submit_all(self, calls: Sequence[Call]) -> None:
+        """Queue what was gathered; what needs no execution, or cannot run, is woken at once."""
+        prepared: list[tuple[Call, Prepared]] = []
+        for call in calls:
+            try:
+                caller = replace(call.caller, delivered=True, wake=self._wake_of(call))
+                prepared.append((call, door().preparation.prepare(caller, *_parsed(call.args, call.kwargs))))
+            except InvalidJobError as error:
+                self._end(call.caller.job_id, error, call.options)
+        submitted = door().submission.submit([job for _, job in prepared])
+        ring_for(submitted)
+        for (call, _), each in zip(prepared, submitted, strict=True):
+            if (end := each.error or each.result) is not None:
+                self._end(each.job_id, end, call.options)
+
+    def _wake_of(self, call: Call) -> dict[str, Any]:
+        """The signature to publish when a gathered call's outcome is known."""
+        headers = {**(call.options.get("headers") or {}), WAKE: True}
+        options = {**call.options, "task_id": call.caller.job_id, "headers": headers, "expires": None}
+        return dict(self.signature(call.args, call.kwargs, options))
+
+    def _end(self, job_id: str, end: QstoreError | Result, options: Mapping[str, Any]) -> AsyncResult:
+        """End a member of a canvas: as a woken job, so that Celery goes on with what waits for it."""
+        door().claims.wake(job_id, to_answer(end), int(settings.result_expires))
         headers = {**(options.get("headers") or {}), WAKE: True}
         waits_for_nothing = {"countdown": None, "eta": None, "expires": None}
         return self._publish(job_id, (), {}, {**options, **waits_for_nothing, "headers": headers})

@@ -63,9 +63,10 @@ class Ranking:
         ]
         # candidates come to the end as a member of their own: each message of a chord carries all arguments of its body
         known = rank_vectors.app.tasks["celery.accumulate"].si(candidates, index=0)
-        answer: RankedVectors = rank_vectors.replace(
-            chord([known, *circuits], rank_candidates.s(query.top_k, query.method))
-        )
+        with submit_circuit.together():
+            answer: RankedVectors = rank_vectors.replace(
+                chord([known, *circuits], rank_candidates.s(query.top_k, query.method))
+            )
         return answer
 
     def _candidates(self, query: Query) -> list[Match]:

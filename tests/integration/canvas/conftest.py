@@ -33,7 +33,7 @@ _SETTINGS = {
 
 @pytest.fixture(scope="package")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    """Redis where the settings say; the worker knows the plain tasks besides."""
+    """Redis where the settings say; the worker knows the plain tasks besides, and some vectors."""
     folder = tmp_path_factory.mktemp("canvas")
     port = urlsplit(settings.redis_url).port
     with Sandbox(
@@ -42,7 +42,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
         environment = running.child_environment
         path = os.pathsep.join(filter(None, [str(_TESTS), environment.get("PYTHONPATH")]))
         worker = Worker(1, running.data, {**environment, "PYTHONPATH": path})
-        worker.command += ["-I", "integration.canvas.plain"]
+        worker.command += ["-I", "integration.canvas.plain,integration.canvas.near"]
         running.workers.append(worker)
         worker.start(30.0)
         yield running
