@@ -1,34 +1,56 @@
-"""What was paid for outlives Redis, and PostgreSQL may die meanwhile."""
+"""What a replica does with its vector store: it archives, finds and ranks, and says how it is, whatever dies."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx
 import psycopg
 import pytest
 import redis
+from click.testing import CliRunner, Result
 from qiskit import QuantumCircuit
 
-from conditions import let_go_of_redis, wait_until
+from conditions import free_port, let_go_of_redis, wait_until
 from qstore import as_completed, rank_vectors, similar, submit_circuit, submit_circuits, upsert_vectors
-from qstore.app import settings
+from qstore.app import app, settings
+from qstore.cli import main
 from qstore.errors import NotArchivedError, VectorStoreRefusedError
+from qstore.sandbox.process import SandboxError
 from qstore.sandbox.sandbox import Sandbox
 from qstore.state.keys import Keys
 
 COUNT = 60
+METRICS_PORT = free_port()
+PARTS = ["Redis", "breakers", "IonQ", "pgvector"]
 
 
 @pytest.fixture(scope="module")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     """One whose breakers probe soon, and whose batches take long enough for something to happen meanwhile."""
     folder, port = tmp_path_factory.mktemp("sandbox"), urlsplit(settings.redis_url).port
-    quick = {"QSTORE_RECOVERY_TIMEOUT": "0.5", "QSTORE_VECTOR_TIMEOUT": "2"}
-    with Sandbox(folder / "data", latency=0.3, redis_port=port, flower=False, settings=quick) as running:
+    changes = {
+        "QSTORE_RECOVERY_TIMEOUT": "0.5",
+        "QSTORE_VECTOR_TIMEOUT": "2",
+        "QSTORE_PGVECTOR_POOL_TIMEOUT": "1",
+        "QSTORE_METRICS_PORT": str(METRICS_PORT),
+    }
+    with Sandbox(folder / "data", workers=1, latency=0.3, redis_port=port, flower=False, settings=changes) as running:
         yield running
     let_go_of_redis()
+
+
+def health(*options: str) -> Result:
+    return CliRunner().invoke(main, ["health", "--timeout", "8", *options])
+
+
+def told(done: Result) -> dict[str, dict[str, Any]]:
+    """What the replica told of its parts, by name."""
+    (replica,) = json.loads(done.stdout)["replicas"].values()
+    return {part["part"]: part for part in replica["parts"]}
 
 
 def circuits() -> list[QuantumCircuit]:
@@ -49,6 +71,36 @@ def archived(sandbox: Sandbox) -> int:
     return int(count)
 
 
+@pytest.mark.usefixtures("sandbox")
+def test_a_replica_that_is_well_says_so_in_every_way() -> None:
+    done = health("--json")
+    assert done.exit_code == 0, done.output
+    assert list(told(done)) == PARTS
+    for name in ("Redis", "IonQ", "pgvector"):
+        assert told(done)[name]["pools"], name
+
+    (answer,) = app.control.inspect(timeout=10.0, limit=1)._request("qstore_health").values()
+    assert [part["part"] for part in answer["parts"] if part["ok"]] == PARTS
+
+    page = httpx.get(f"http://127.0.0.1:{METRICS_PORT}/metrics", trust_env=False).raise_for_status().text
+    for line in (
+        'qstore_pool_size{pool="IonQ"} 1.0',
+        'qstore_pool_max_size{pool="pgvector"} 4.0',
+        "qstore_outbox_entries 0.0",
+        'qstore_breaker_state{breaker="store:pgvector",state="closed"} 1.0',
+    ):
+        assert line in page.splitlines()
+
+
+def starts(postgres: Any) -> bool:
+    """Start it, unless what its dead self left has not ended yet."""
+    try:
+        postgres.start()
+    except SandboxError:
+        return False
+    return True
+
+
 def test_postgresql_dies_in_mid_run_and_then_redis_forgets_everything(sandbox: Sandbox) -> None:
     assert sandbox.postgres
     client = redis.Redis.from_url(sandbox.redis.url)
@@ -59,7 +111,7 @@ def test_postgresql_dies_in_mid_run_and_then_redis_forgets_everything(sandbox: S
         if len(before) == COUNT // 6:
             sandbox.postgres.kill()
         elif len(before) == COUNT // 2:
-            sandbox.postgres.start()
+            wait_until(lambda: starts(sandbox.postgres), within=30, what="PostgreSQL")
     assert {result["source"] for result in before.values()} == {"executed"}
     wait_until(lambda: client.xlen(Keys(settings.key_prefix).outbox) == 0, within=60, what="an empty outbox")
     assert archived(sandbox) == COUNT
@@ -121,3 +173,27 @@ def test_vectors_are_ranked_and_asked_again_nothing_is_executed(sandbox: Sandbox
     assert sandbox.stats()["circuits_accepted"] == before
     with pytest.raises(VectorStoreRefusedError):
         rank_vectors([1.0], candidates=1, top_k=1, collection="none-such")
+
+
+def test_what_dies_is_named_until_nobody_answers(sandbox: Sandbox) -> None:
+    assert sandbox.postgres
+    sandbox.ionq.kill()
+    sandbox.postgres.kill()
+    done = health("--json")
+    assert done.exit_code == 1
+    assert [name for name, part in told(done).items() if not part["ok"]] == ["IonQ", "pgvector"]
+    assert "IonQ down: " in done.stderr
+    secrets = (sandbox.environment["IONQ_API_KEY"], urlsplit(sandbox.postgres.url).password)
+    assert not [secret for secret in secrets if secret is None or secret in done.output]
+
+    page = httpx.get(f"http://127.0.0.1:{METRICS_PORT}/metrics", trust_env=False).raise_for_status().text
+    (closed,) = (line for line in page.splitlines() if line.startswith('qstore_pool_closed_total{pool="IonQ",reason="err'))
+    assert float(closed.split()[-1]) >= 1.0
+
+    sandbox.kill_worker()
+    assert health().output == "Error: no replica answers\n"
+    sandbox.redis.kill()
+    without = health()
+    assert without.exit_code == 1
+    assert "Check QSTORE_REDIS_URL and that Redis is up" in without.output
+    assert len(without.output.splitlines()) == 1
