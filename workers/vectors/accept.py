@@ -79,18 +79,19 @@ def vector(given: ArrayLike, dimension: int) -> Vector:
         VectorStoreRefusedError: It has not as many components, or not all are finite, or its length is as above.
     """
     try:
-        with np.errstate(over="ignore"):
-            single = np.array(given, dtype=np.float32)
-    except (TypeError, ValueError) as error:
-        raise VectorStoreRefusedError(f"This is no vector of numbers: {error}.") from error
+        numbers = np.asarray(given)
+    except ValueError as error:
+        raise VectorStoreRefusedError(f"This is no vector: {error}.") from error
+    if numbers.dtype.kind not in "biuf":  # text and complex numbers would be made to fit
+        raise VectorStoreRefusedError("A vector's components are real numbers.")
+    with np.errstate(over="ignore"):
+        single = np.array(numbers, np.float32)
     if single.shape != (dimension,):
         raise VectorStoreRefusedError(f"A vector has {dimension} dimensions here; this one's shape is {single.shape}.")
-    if not np.isfinite(single).all():
-        raise VectorStoreRefusedError("A vector has finite components only, in single precision.")
-    with np.errstate(over="ignore", under="ignore"):
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         square = float(np.dot(single, single))
     if not np.finfo(np.float32).tiny <= square < math.inf:
-        raise VectorStoreRefusedError("The square of a vector's length must be a positive number of single precision.")
+        raise VectorStoreRefusedError("A vector is finite and not zero, and so is the square of its length.")
     return single
 
 
