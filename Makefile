@@ -43,10 +43,12 @@ format: $(STAMP) ## format the code
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: $(STAMP) ## naming, compiling, published workloads, and jobs per second, beside what one would otherwise use
+bench: $(STAMP) ## naming, compiling, pooling, published workloads, ranking, jobs per second, beside what one would otherwise use
 	@$(BIN)/python benchmarks/fingerprint.py
 	@$(BIN)/python benchmarks/compile.py
+	@$(BIN)/python benchmarks/pools.py
 	@$(BIN)/python benchmarks/workloads.py
+	@$(BIN)/python benchmarks/ranking.py
 	@$(BIN)/python benchmarks/throughput.py
 	@$(BIN)/python benchmarks/scaling.py
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -36,12 +37,13 @@ class Workshop:
     def __init__(self) -> None:
         self.made: list[Member] = []
         self.closed: list[int] = []
+        self._numbers = itertools.count()
         self.before_making: Callable[[], object] = lambda: None
         self.before_closing: Callable[[], object] = lambda: None
 
     def make(self) -> Member:
         self.before_making()
-        member = Member(len(self.made))
+        member = Member(next(self._numbers))
         self.made.append(member)
         return member
 

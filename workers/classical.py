@@ -24,6 +24,7 @@ from qstore.vectors import upsert_vectors
 from workers.archive import CIRCUITS, OUTCOMES, Archive
 from workers.archivist import Archivist
 from workers.intake import Intake
+from workers.pool import Maintenance
 from workers.ranking import Ranking
 from workers.recall import Recall
 from workers.retry import Retry
@@ -33,6 +34,7 @@ from workers.vectors.sketch import DIMENSION
 from workers.vectors.store import VectorStore
 
 _GRACE = 10.0  # seconds for what is being archived
+_UPKEEP = 30.0  # seconds between two looks after the store's pools
 
 
 class Classical:
@@ -84,6 +86,7 @@ class Classical:
             self._recall.answer if settings.archive_patience > 0 else nothing_known
         )
 
+        self._maintenance = Maintenance(_UPKEEP)
         reader = Reader(Recognition(), Compiler(), settings.fingerprint_level)
         self._works = {
             similar: Similar(outcomes, circuits, guard, reader, partial(result_of, app)).answer,
@@ -95,6 +98,7 @@ class Classical:
         """Begin to archive, and to do the tasks that need the store."""
         for task, work in self._works.items():
             task.work = work
+        self._maintenance.watch(self.store)
         self.archivist.start()
 
     def close(self) -> None:
@@ -103,6 +107,7 @@ class Classical:
             task.work = None
         self.archivist.stop(_GRACE)
         self._recall.close()
+        self._maintenance.close()
         self.store.close()
 
 

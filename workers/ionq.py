@@ -93,6 +93,7 @@ class IonQ:
             max_lifetime=max_lifetime,
             max_idle=max_idle,
             max_uses=max_uses,
+            leak_after=2 * (connect_timeout + 2 * read_timeout),  # one request ends by half of that
             name="IonQ",
         )
         self._pool.open()

@@ -1,6 +1,7 @@
 """Where members are handed out and taken back: what is decided under the lock is carried out here, outside it.
 
-Invariant: members are made, checked and closed by the thread that came, while it holds no lock.
+Invariant: members are made, checked and closed by the thread that came, while it holds no lock; and no event is told
+under one.
 """
 
 from __future__ import annotations
@@ -9,10 +10,13 @@ from collections.abc import Callable
 from threading import Condition, Lock
 from typing import Generic, Literal, TypeVar
 
-from qstore.errors import PoolClosed, PoolTimeout
+from qstore.errors import PoolClosed, PoolTimeout, TooManyRequests
 from workers.pool.craft import Craft
+from workers.pool.events import Events
 from workers.pool.fork import in_child
-from workers.pool.places import Limits, Place, Places, Waiter
+from workers.pool.leaks import Leaks
+from workers.pool.place import Place, Waiter
+from workers.pool.places import Limits, Places
 from workers.pool.stats import PoolStats
 
 T = TypeVar("T")
@@ -25,12 +29,21 @@ class Desk(Generic[T]):
         craft: Makes, checks and closes members.
         limits: How many, and for how long.
         clock: Seconds, never going back.
+        events: Hears of what happens; None: nobody does.
+
+    Attributes:
+        lock: Held for every move of `places`.
+        places: Those of this process.
+        leaks: Who holds what; None where nobody asked.
     """
 
-    def __init__(self, craft: Craft[T], limits: Limits, clock: Callable[[], float]) -> None:
-        self._craft = craft
+    def __init__(
+        self, craft: Craft[T], limits: Limits, clock: Callable[[], float], events: Events | None = None
+    ) -> None:
+        self.craft = craft
+        self.clock = clock
+        self.events = events
         self._limits = limits
-        self._clock = clock
         self._state: Literal["new", "open", "closed"] = "new"
         self._begin()
         in_child(self._begin)
@@ -40,17 +53,18 @@ class Desk(Generic[T]):
 
         In a forked child those of the parent are let go unclosed: a farewell would reach the parent's peer.
         """
-        self._lock = Lock()
-        self._ended = Condition(self._lock)  # a member came to its end
-        self._places: Places[T] = Places(self._limits)
+        self.lock = Lock()
+        self._ended = Condition(self.lock)  # after the end has begun: a member came to its own
+        self.places: Places[T] = Places(self._limits)
+        self.leaks: Leaks[T] | None = Leaks(self._limits.leak_after) if self._limits.leak_after else None
 
     def __repr__(self) -> str:
-        return f"{self._craft.name!r} {self._state}, {self._places!r}"
+        return f"{self.craft.name!r} {self._state}, {self.places!r}"
 
     def stats(self) -> PoolStats:
         """What there is at this moment, and what was so far."""
-        with self._lock:
-            return self._places.stats(self._craft.name)
+        with self.lock:
+            return self.places.stats(self.craft.name)
 
     # -- the life of the desk -------------------------------------------------------------------------------
 
@@ -60,42 +74,28 @@ class Desk(Generic[T]):
         Raises:
             PoolClosed: It was closed before.
         """
-        with self._lock:
+        with self.lock:
             if self._state == "closed":
                 raise PoolClosed(f"The pool {self!r} does not open again.")
             self._state = "open"
 
-    def add_missing(self) -> bool:
-        """Make one of the members that `min_size` lacks; whether one was lacking.
+    def require_open(self) -> None:
+        """Go on only while members are handed out.
 
         Raises:
-            PoolClosed: The desk is not open.
+            PoolClosed: They are not.
         """
-        with self._lock:
-            self._require_open()
-            place = self._places.vacancy()
-        if place is not None:
-            self._put(self._filled(place))
-        return place is not None
-
-    def sweep(self) -> None:
-        """Close what has been idle, or has lived, too long."""
-        with self._lock:
-            self._places.sweep(self._clock())
-        self._close_doomed()
+        if self._state != "open":
+            raise PoolClosed(f"The pool {self!r} is closed, or not open yet.")
 
     def close(self, timeout: float) -> bool:
         """Close what is idle, and what comes back; whether all of it is closed within so many seconds."""
-        with self._lock:
+        with self.lock:
             self._state = "closed"
-            self._places.close(f"The pool {self._craft.name!r} was closed.")
-        self._close_doomed()
-        with self._lock:
-            return self._ended.wait_for(self._places.empty, timeout)
-
-    def _require_open(self) -> None:
-        if self._state != "open":
-            raise PoolClosed(f"The pool {self!r} is closed, or not open yet.")
+            self.places.close()
+        self.close_doomed()
+        with self.lock:
+            return self._ended.wait_for(self.places.empty, timeout)
 
     # -- out ------------------------------------------------------------------------------------------------
 
@@ -107,57 +107,88 @@ class Desk(Generic[T]):
             PoolTimeout: None became free in time.
             TooManyRequests: As many threads wait as may.
         """
-        with self._lock:
-            self._require_open()
-            now = self._clock()
-            turn = self._places.take(now) or self._places.queue(now)
+        try:
+            with self.lock:
+                if self._state != "open":
+                    self.require_open()
+                now = self.clock()
+                turn = self.places.take(now) or self.places.queue(now)
+        except TooManyRequests:
+            if self.events is not None:
+                self.events.tell("refused")
+            raise
         place = turn if isinstance(turn, Place) else self._served(turn, timeout)
-        if self._places.doomed:
-            self._close_doomed()
-        if place.filled:
-            place = self._checked(place)
-        return place if place.filled else self._filled(place)
+        if self.craft.check is not None or self.places.doomed:
+            place = self.checked(place)
+        if not place.filled:
+            self.fill(place)
+        if self.events is not None or self.leaks is not None:
+            self._lent(place, now)
+        return place
 
     def _served(self, waiter: Waiter[T], timeout: float) -> Place[T]:
         try:
-            return waiter.result(timeout)
-        except PoolClosed:
+            rung = waiter.wait(timeout)
+        except BaseException:  # an interrupt
+            with self.lock:
+                self.places.leave(waiter, self.clock())
+            if waiter.place is not None:
+                self.put(waiter.place)
             raise
-        except BaseException as error:
-            with self._lock:
-                left = self._places.leave(waiter, self._clock())
-            if isinstance(error, TimeoutError):
-                if left:
-                    raise PoolTimeout(f"The pool {self!r}: no member became free within {timeout:g} s.") from None
-                return waiter.result()
-            if not left:  # interrupted with a place in hand
-                self._put(waiter.result())
-            raise
+        if not rung:
+            with self.lock:
+                now = self.clock()
+                left = self.places.leave(waiter, now)
+            if left:
+                if self.events is not None:
+                    self.events.tell("timeout", seconds=now - waiter.since)
+                raise PoolTimeout(f"The pool {self!r}: no member became free within {timeout:g} s.")
+        if waiter.place is None:
+            raise PoolClosed(f"The pool {self.craft.name!r} was closed.")
+        return waiter.place
 
-    def _checked(self, place: Place[T]) -> Place[T]:
-        """The same place, or an empty one where its member is not fit for use."""
+    def checked(self, place: Place[T]) -> Place[T]:
+        """The same place, or an empty one where its member is not fit for use; what came to its end is closed."""
         try:
-            if self._craft.is_fit(place.member):
-                return place
-        except BaseException as error:
-            self.give_back(place, error)
+            if place.filled and not self.craft.is_fit(place.member):
+                with self.lock:
+                    place = self.places.replace(place)
+            if self.places.doomed:
+                self.close_doomed()
+        except BaseException:  # an interrupt
+            place.broken = True
+            self.put(place)
             raise
-        with self._lock:
-            place = self._places.replace(place)
-        self._close_doomed()
         return place
 
-    def _filled(self, place: Place[T]) -> Place[T]:
+    def fill(self, place: Place[T]) -> None:
+        """Make a member in a place; what `make` raises comes out, and the place is free again."""
+        began = self.clock()
         try:
-            place.member = self._craft.make()
-        except BaseException:
-            with self._lock:
+            place.member = self.craft.make()
+        except BaseException as error:
+            with self.lock:
                 place.home.tally.failures += 1
-            self._put(place)
+            self.put(place)
+            if self.events is not None:
+                self.events.tell("failed", type(error).__name__, self.clock() - began)
             raise
-        with self._lock:
-            place.home.filled(place, self._clock())
-        return place
+        with self.lock:
+            place.home.filled(place, now := self.clock())
+        if self.events is not None:
+            self.events.tell("made", seconds=now - began)
+
+    def _lent(self, place: Place[T], came: float) -> None:
+        """Remember who has it, and tell."""
+        place.lent_at = self.clock()
+        if self.leaks is not None:
+            self.leaks.lent(place, place.lent_at)
+        if self.events is not None:
+            try:
+                self.events.tell("acquired", seconds=place.lent_at - came)
+            except BaseException as error:  # an interrupt
+                self.give_back(place, error)
+                raise
 
     # -- back -----------------------------------------------------------------------------------------------
 
@@ -168,28 +199,39 @@ class Desk(Generic[T]):
             if error is not None:
                 place.errors += 1
                 place.broken = True  # also where the question itself raises
-                place.broken = self._craft.is_broken(error)
+                place.broken = self.craft.is_broken(error)
         finally:
-            self._put(place)
+            if self.leaks is not None:
+                self.leaks.returned(place)
+            seconds = 0.0 if self.events is None else self.clock() - place.lent_at
+            self.put(place)
+            if self.events is not None and place.home is self.places:
+                self.events.tell("released", seconds=seconds)
 
-    def _put(self, place: Place[T]) -> None:
-        with self._lock:
-            if place.home is self._places:  # else it is the parent's
-                self._places.put(place, self._clock())
-                self._ended.notify_all()
-        if self._places.doomed:
-            self._close_doomed()
+    def put(self, place: Place[T]) -> None:
+        """Put a place back; where it is the process's this one was forked from, it stays out."""
+        with self.lock:
+            places = self.places
+            if place.home is places:
+                places.put(place, self.clock())
+                if places.closing:
+                    self._ended.notify_all()
+        if places.doomed:
+            self.close_doomed()
 
-    def _close_doomed(self) -> None:
-        places = self._places
+    def close_doomed(self) -> None:
+        """Close what came to its end."""
+        places = self.places
         while places.doomed:
             try:
                 place, reason = places.doomed.popleft()
             except IndexError:  # another thread closes it
                 return
             try:
-                self._craft.close(place.member)
+                self.craft.close(place.member)
             finally:
-                with self._lock:
+                with self.lock:
                     places.ended(reason)
                     self._ended.notify_all()
+            if self.events is not None:
+                self.events.tell("closed", reason)

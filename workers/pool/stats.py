@@ -11,8 +11,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-Reason = Literal["lifetime", "idle", "uses", "errors", "check", "close"]
-"""Why a member was closed: the limit it reached, its errors, a failed check, or the end of the pool."""
+Reason = Literal["lifetime", "idle", "uses", "errors", "check", "close", "overflow", "surplus", "drain"]
+"""Why a member was closed: the limit it reached, its errors, a failed check, the end of the pool, that the rush for
+which it was made is over, that fewer are worth keeping warm, or `drain`."""
 
 _WINDOW = 1000  # waits that the percentiles cover
 
@@ -25,10 +26,10 @@ class PoolStats:
         name: The pool's.
         size: Members there are, those being made included; always `idle` + `in_use`.
         idle: Members nobody uses.
-        in_use: Members in somebody's hands, or being made.
+        in_use: Members in somebody's hands, or being made or checked.
         waiting: Threads that wait for one.
         min_size: Members kept, however long unused.
-        max_size: Members at most.
+        max_size: Members at most, but for a rush.
         acquisitions: Times a thread got a member, or the place to make one in.
         waited: Those of them that had to wait.
         timeouts: Times a thread waited in vain.
@@ -38,6 +39,12 @@ class PoolStats:
         closed: Members closed, by reason.
         wait_p50: Seconds, the median of the last 1,000 waits, those in vain included; 0 where nobody waited.
         wait_p95: Seconds, 95 % of those waits were no longer.
+        wait_p99: Seconds, 99 % of those waits were no longer.
+        max_overflow: Members beyond `max_size` at most.
+        overflow: Members beyond `max_size` there are; part of `size`.
+        kept: Members kept at present, however long unused: `min_size`, or what adaptive sizing finds worth it.
+        leaked: Times a member was out for longer than `leak_after`.
+        fell_back: Times the other pool was asked because this one was exhausted.
     """
 
     name: str
@@ -56,6 +63,12 @@ class PoolStats:
     closed: Mapping[Reason, int]
     wait_p50: float
     wait_p95: float
+    wait_p99: float = 0.0
+    max_overflow: int = 0
+    overflow: int = 0
+    kept: int = 0
+    leaked: int = 0
+    fell_back: int = 0
 
 
 @dataclass(slots=True)
@@ -68,6 +81,8 @@ class Tally:
     refused: int = 0
     made: int = 0
     failures: int = 0
+    leaked: int = 0
+    fell_back: int = 0
     closed: dict[Reason, int] = field(default_factory=lambda: dict.fromkeys(get_args(Reason), 0))
     waits: deque[float] = field(default_factory=lambda: deque(maxlen=_WINDOW))
 

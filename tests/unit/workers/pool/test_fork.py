@@ -90,7 +90,7 @@ def test_a_fork_in_the_middle_of_a_decision_leaves_the_child_s_pool_usable(works
                 assert member is not held
             assert pool.stats().waiting == 0
 
-        with pool._desk._lock:
+        with pool._desk.lock:
             in_child(child)
         pool.release(held)
         assert waiting.result(LONG) is held

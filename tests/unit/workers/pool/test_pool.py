@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from dataclasses import asdict, replace
+from typing import get_args
 
 import pytest
 
 from qstore.errors import PoolClosed, PoolTimeout
 from workers.pool import Pool, PoolStats
+from workers.pool.stats import Reason, percentile
 from workshop import Clock, Member, Workshop, lend
 
 # -- making and lending -------------------------------------------------------------------------------------------
@@ -78,6 +80,16 @@ def test_what_was_not_taken_cannot_be_released(workshop: Workshop) -> None:
     assert pool.stats().idle == 1
 
 
+def test_a_loan_is_for_one_block_at_a_time(workshop: Workshop) -> None:
+    pool = workshop.pool(max_size=2)
+    loan = pool.acquire()
+    with loan, pytest.raises(RuntimeError, match="one `with` block"), loan:
+        pytest.fail("a second member would be lost")
+    with loan:
+        assert pool.stats().in_use == 1
+    assert (pool.stats().idle, pool.stats().in_use) == (1, 0)
+
+
 @pytest.mark.parametrize(
     "limits",
     [
@@ -89,6 +101,9 @@ def test_what_was_not_taken_cannot_be_released(workshop: Workshop) -> None:
         {"max_waiting": -1},
         {"max_idle": -1},
         {"max_uses": -1},
+        {"max_overflow": -1},
+        {"check_idle": -1},
+        {"leak_after": -1},
     ],
 )
 def test_limits_that_no_pool_can_keep_to_are_refused(workshop: Workshop, limits: dict[str, int]) -> None:
@@ -151,9 +166,10 @@ def test_stats_tell_what_there_is_and_what_was(workshop: Workshop) -> None:
         refused=0,
         made=2,
         failures=0,
-        closed={"lifetime": 0, "idle": 0, "uses": 0, "errors": 1, "check": 0, "close": 0},
+        closed={**dict.fromkeys(get_args(Reason), 0), "errors": 1},
         wait_p50=0.0,
         wait_p95=0.0,
+        kept=1,
     )
     before = pool.stats()
     assert before == expected
@@ -161,6 +177,21 @@ def test_stats_tell_what_there_is_and_what_was(workshop: Workshop) -> None:
     pool.release(held)
     assert before == expected, "what was told does not change"
     assert pool.stats() == replace(expected, idle=1, in_use=0)
+
+
+def test_waits_are_told_in_percentiles_of_the_last_thousand(workshop: Workshop) -> None:
+    assert [percentile(range(1, 101), percent) for percent in (50, 95, 100)] == [50, 95, 100]
+    assert (percentile([], 50), percentile([7.0], 95)) == (0.0, 7.0)
+    clock = Clock()
+    pool = workshop.pool(max_size=1, clock=clock)
+    pool.take()
+    tally = pool._desk.places.tally
+    tally.waits.extend([60.0] * 1000)
+    assert pool.stats().wait_p50 == 60
+    for seconds in range(1, 1001):
+        tally.waits.append(seconds / 1000)
+    stats = pool.stats()
+    assert (stats.wait_p50, stats.wait_p95, stats.wait_p99) == (0.5, 0.95, 0.99)
 
 
 def test_repr_shows_the_state(workshop: Workshop) -> None:

@@ -178,6 +178,20 @@ def test_an_interrupted_check_leaves_its_place_free(workshop: Workshop) -> None:
     lend(pool, 1)
 
 
+@pytest.mark.parametrize("why", ["lifetime", "check"])
+def test_a_closing_interrupted_on_the_way_leaves_its_place_free(workshop: Workshop, clock: Clock, why: str) -> None:
+    pool = workshop.pool(max_size=1, max_lifetime=100, max_idle=1000, clock=clock, check=lambda member: member.fit)
+    lend(pool, 1)
+    if why == "lifetime":
+        clock.now += 100
+    workshop.made[0].fit = False
+    workshop.before_closing = lambda: (_ for _ in ()).throw(KeyboardInterrupt)
+    with pytest.raises(KeyboardInterrupt):
+        pool.take()
+    assert (pool.stats().size, closed(pool)) == (0, {why: 1})
+    lend(pool, 1)
+
+
 def test_a_member_that_cannot_be_closed_is_only_logged(workshop: Workshop, caplog: pytest.LogCaptureFixture) -> None:
     pool = workshop.pool(max_uses=1, name="cranky")
     workshop.before_closing = lambda: (_ for _ in ()).throw(OSError("stuck"))
@@ -186,3 +200,39 @@ def test_a_member_that_cannot_be_closed_is_only_logged(workshop: Workshop, caplo
     assert closed(pool) == {"uses": 1}
     assert "cranky" in caplog.text
     assert "stuck" in caplog.text
+
+
+def test_a_drained_pool_lends_none_of_its_members_again(workshop: Workshop) -> None:
+    pool = workshop.pool(max_size=3)
+    lend(pool, 3)
+    out = pool.take()
+    pool.drain()
+    assert sorted(workshop.closed) == [0, 1]
+    assert not out.closed, "somebody uses it"
+    pool.release(out)
+    assert closed(pool) == {"drain": 3}
+    with pool.acquire() as member:
+        assert member.number == 3
+    lend(pool, 1)
+    assert pool.stats().made == 4, "those made since are kept"
+
+
+def test_a_member_begun_before_the_drain_is_not_kept_either(workshop: Workshop) -> None:
+    pool = workshop.pool()
+
+    def drain_meanwhile() -> None:
+        workshop.before_making = lambda: None
+        pool.drain()
+
+    workshop.before_making = drain_meanwhile
+    lend(pool, 1)
+    assert closed(pool) == {"drain": 1}
+
+
+def test_maintenance_replaces_what_was_drained_up_to_the_members_that_are_kept(workshop: Workshop) -> None:
+    pool = workshop.pool(min_size=2)
+    pool.maintain()
+    pool.drain()
+    assert pool.stats().size == 0
+    pool.maintain()
+    assert (pool.stats().idle, pool.stats().made) == (2, 4)

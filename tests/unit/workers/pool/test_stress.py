@@ -107,7 +107,7 @@ def test_nothing_leaks_whatever_fails(workshop: Workshop, seed: int) -> None:
     assert stats.made == len(workshop.made) == sum(stats.closed.values()) + stats.size
     assert all(stats.closed[reason] for reason in ("uses", "errors", "check")), stats
     assert {member.number for member in workshop.made if not member.closed} == {
-        place.member.number for place in pool._desk._places._idle
+        place.member.number for place in pool._desk.places._idle
     }
     pool.close(LONG)
     assert all(member.closed for member in workshop.made)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -11,8 +12,7 @@ import pytest
 from conditions import wait_until
 from qstore.errors import PoolClosed, PoolTimeout, TooManyRequests
 from workers.pool import Pool
-from workers.pool.places import Place, Waiter
-from workers.pool.stats import percentile
+from workers.pool.place import Waiter
 from workshop import Clock, Member, Workshop
 
 LONG = 30.0  # seconds; nothing here takes that long unless it fails
@@ -144,22 +144,35 @@ def test_whoever_waits_in_vain_leaves_the_queue(workshop: Workshop, threads: Thr
     assert (pool.stats().timeouts, pool.stats().waited, pool.stats().waiting) == (3, 1, 0)
 
 
+def test_a_wait_may_be_as_long_as_one_likes_and_less_than_none_is_none(
+    workshop: Workshop, threads: ThreadPoolExecutor
+) -> None:
+    pool = workshop.pool(max_size=1)
+    held = pool.take()
+    with pytest.raises(PoolTimeout):
+        pool.take(timeout=-1.0)
+    waiting = threads.submit(pool.take, math.inf)
+    wait_until(lambda: pool.stats().waiting == 1, what="a thread that waits")
+    pool.release(held)
+    assert waiting.result(LONG) is held
+
+
 def test_a_member_that_comes_at_the_last_moment_is_not_lost(workshop: Workshop) -> None:
     """A timeout that is noticed after the member was given counts as no timeout."""
     pool = workshop.pool(max_size=1)
     held = pool.take()
 
     given = threading.Event()
-    leave = pool._desk._places.leave
+    leave = pool._desk.places.leave
 
     def late(waiter: object, now: float) -> bool:
         if not given.is_set():  # the holder is one step ahead: under the lock, as it would be
             given.set()
             place = pool._taken.pop(id(held))
-            pool._desk._places.put(place, now)
+            pool._desk.places.put(place, now)
         return leave(waiter, now)  # type: ignore[arg-type]  # passed on as it came
 
-    pool._desk._places.leave = late  # type: ignore[method-assign]  # the moment cannot be met otherwise
+    pool._desk.places.leave = late  # type: ignore[method-assign]  # the moment cannot be met otherwise
     assert pool.take(timeout=0.0) is held
     assert pool.stats().timeouts == 0
     pool.release(held)
@@ -249,36 +262,22 @@ def test_an_interrupted_wait_leaves_the_queue_and_what_it_was_given(
 ) -> None:
     pool = workshop.pool(max_size=1)
     held = pool.take()
-    result = Waiter.result
+    wait = Waiter.wait
 
-    def interrupt(waiter: Waiter[Member], _: float) -> Place[Member]:
-        monkeypatch.setattr(Waiter, "result", result)
+    def interrupt(waiter: Waiter[Member], _: float) -> bool:
+        monkeypatch.setattr(Waiter, "wait", wait)
         if served:
             pool.release(held)
-            assert waiter.done()
+            assert waiter.rung
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Waiter, "result", interrupt)
+    monkeypatch.setattr(Waiter, "wait", interrupt)
     with pytest.raises(KeyboardInterrupt):
         pool.take(LONG)
     assert pool.stats().waiting == 0
     if not served:
         pool.release(held)
     assert (pool.stats().idle, pool.stats().in_use) == (1, 0)
-
-
-def test_waits_are_told_in_percentiles_of_the_last_thousand(workshop: Workshop) -> None:
-    assert [percentile(range(1, 101), percent) for percent in (50, 95, 100)] == [50, 95, 100]
-    assert (percentile([], 50), percentile([7.0], 95)) == (0.0, 7.0)
-    clock = Clock()
-    pool = workshop.pool(max_size=1, clock=clock)
-    pool.take()
-    tally = pool._desk._places.tally
-    tally.waits.extend([60.0] * 1000)
-    assert pool.stats().wait_p50 == 60
-    for seconds in range(1, 1001):
-        tally.waits.append(seconds / 1000)
-    assert (pool.stats().wait_p50, pool.stats().wait_p95) == (0.5, 0.95)
 
 
 def test_a_wait_is_measured_on_the_pool_s_clock(workshop: Workshop, threads: ThreadPoolExecutor) -> None:
