@@ -259,6 +259,8 @@ def test_a_replica_s_pool_is_as_the_settings_say() -> None:
             "ionq_pool_max_lifetime": 5.0,
             "ionq_pool_max_idle": 6.0,
             "ionq_pool_max_uses": 7,
+            "ionq_connect_timeout": 8.0,
+            "ionq_read_timeout": 9.0,
         }
     )
     resources = Resources(app, settings, "worker@here")
@@ -266,5 +268,5 @@ def test_a_replica_s_pool_is_as_the_settings_say() -> None:
     resources.close()
     assert pool._timeout == 3
     assert pool._desk._limits == Limits(
-        min_size=1, max_size=2, max_waiting=4, max_lifetime=5, max_idle=6, max_uses=7, max_errors=1
+        min_size=1, max_size=2, max_waiting=4, max_lifetime=5, max_idle=6, max_uses=7, max_errors=1, leak_after=52
     )
