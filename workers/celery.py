@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
-from celery import bootsteps
+from celery import bootsteps, signals
 from celery.worker.control import inspect_command
 
 from qstore.app import app, settings
@@ -49,6 +50,14 @@ class Replica(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no t
 
 app.steps["worker"].add(Replica)
 tell_of_jobs(submit_circuit)
+
+
+@signals.after_setup_logger.connect  # type: ignore[untyped-decorator]  # Celery has no types
+def leave_out_requests(loglevel: int = logging.INFO, **_: Any) -> None:
+    """Keep a replica's log to what it does: these libraries write a line for each request, of which there are many."""
+    if loglevel > logging.DEBUG:
+        for library in ("httpx", "pinecone"):
+            logging.getLogger(library).setLevel(logging.WARNING)
 
 
 @inspect_command(args=[("timeout", float)], signature="[SECONDS=2.0]")  # type: ignore[untyped-decorator]  # Celery has no types

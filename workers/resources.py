@@ -127,19 +127,21 @@ class Resources:
             reached=reached,
         )
         retry = Retry(batches, settlement, entries, self._announcer, settings.retry_backoff)
-        self.classical = store and Classical(
-            app,
-            store,
-            settings,
-            hostname,
-            self._connection,
-            keys,
-            breakers,
-            batches,
-            calibrations,
-            settlement,
-            retry,
-        )
+        self.classical: Classical | None = None
+        if store is not None:
+            self.classical = Classical(
+                app,
+                store,
+                settings,
+                hostname,
+                self._connection,
+                keys,
+                breakers,
+                batches,
+                calibrations,
+                settlement,
+                retry,
+            )
         self.dispatch = Dispatch(
             batches,
             ledger,
