@@ -60,7 +60,11 @@ def test_the_demo_runs_checks_every_count_and_cleans_up(tmp_path: Path, family: 
     assert told["circuits bought"] == "100"
     assert told["executed"] == "100"
     assert int(told["joined"].split()[0]) + int(told["cached"].split()[0]) == 100
-    assert {path.name for path in (tmp_path / ".demo").iterdir()} == {"histograms.png"}
+    again = next(line for line in reversed(out.splitlines()) if "200/200" in line)
+    assert "archived" in again
+    assert "executed" not in again
+    assert "20 of 20 circuits executed; asked again: 0 executed, 20 cached" in out
+    assert {path.name for path in (tmp_path / ".demo").iterdir()} == {"histograms.png", "ranking.png"}
     assert {path.name for path in tmp_path.iterdir()} == {".demo", "examples", "home"}
     assert not list((tmp_path / "home").iterdir())
 
