@@ -5,7 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -13,11 +15,22 @@ from hypothesis import strategies as st
 from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister
 from qiskit.circuit.random import random_circuit
 
-from conditions import free_port
+from conditions import free_port, let_go_of_redis
 from qstore import submit_circuits
+from qstore.app import settings as configured
 from qstore.sandbox.demo.exact import allowed_distance, distance, exact_distribution
+from qstore.sandbox.sandbox import Sandbox
 
 SHOTS = 2000
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """One worker, Redis where the settings say, and IonQ: nothing else is looked at here."""
+    folder, port = tmp_path_factory.mktemp("sandbox"), urlsplit(configured.redis_url).port
+    with Sandbox(folder / "data", workers=1, redis_port=port, postgres=False, flower=False) as running:
+        yield running
+    let_go_of_redis()
 
 
 @pytest.mark.parametrize(
