@@ -101,6 +101,12 @@ class Query:
     scale: float
     options: dict[str, Any]
 
+    @property
+    def shown(self) -> dict[str, str]:
+        """What Flower shows of it: options of the messages that it travels in."""
+        said = f"{self.collection} · {len(self.vector)} dimensions · {self.top_k} of {self.candidates}"
+        return {"argsrepr": said, "kwargsrepr": "{}", "shadow": RankVectors.name}
+
     def to_arguments(self) -> dict[str, Any]:
         """The keyword arguments of a call that asks for the same, as a message can carry them."""
         own = {name: getattr(self, name) for name in self.__slots__ if name != "options"}
@@ -192,8 +198,7 @@ class RankVectors(WorkerTask):
             StoreUnavailableError: Redis does not answer.
         """
         query = read_query(*(args or ()), **(kwargs or {}))
-        said = f"{query.collection} · {len(query.vector)} dimensions · {query.top_k} of {query.candidates}"
-        return super().apply_async((), query.to_arguments(), **{"argsrepr": said, "kwargsrepr": "{}", **options})
+        return super().apply_async((), query.to_arguments(), **{**query.shown, **options})
 
 
 rank_vectors = app.register_task(RankVectors())

@@ -65,7 +65,7 @@ class Ranking:
         known = rank_vectors.app.tasks["celery.accumulate"].si(candidates, index=0)
         with submit_circuit.together():
             answer: RankedVectors = rank_vectors.replace(
-                chord([known, *circuits], rank_candidates.s(query.top_k, query.method))
+                chord([known, *circuits], rank_candidates.s(query.top_k, query.method).set(**query.shown))
             )
         return answer
 

@@ -32,6 +32,10 @@ class Ears:
         assert event is not None
         return event
 
+    def heard(self, kind: str, job_id: str) -> list[dict[str, Any]]:
+        """All events of a kind about a job that came so far."""
+        return [each for each in self._heard if (each["type"], each["uuid"]) == (kind, job_id)]
+
     def _listen(self) -> None:
         with suppress(TimeoutError):
             self._connection.drain_events(timeout=0.1)

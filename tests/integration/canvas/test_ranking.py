@@ -12,6 +12,7 @@ from celery.exceptions import ChordError
 from digits import FeatureMap
 from integration.canvas import near, plain
 from integration.canvas.books import Bought
+from integration.canvas.ears import Ears
 from integration.canvas.sources import WITHIN
 from qstore import errors, rank_vectors
 
@@ -86,3 +87,12 @@ def test_a_circuit_that_fails_fails_the_query_as_chords_do() -> None:
 def test_the_circuits_of_a_query_fill_batches(bought: Bought) -> None:
     rank_vectors.delay(asked("more") + 0.01, 5, 30, collection="more", shots=100).get(WITHIN)
     assert bought() == {"jobs_accepted": 3, "circuits_accepted": 30}
+
+
+def test_flower_shows_the_query_as_what_it_is_from_its_first_message_to_its_last(ears: Ears) -> None:
+    query = rank_vectors.delay(asked("many"), 3, 5, collection="many", shots=100)
+    query.get(WITHIN)
+    ears.hear("task-succeeded", query.id)
+    told = {(each["name"], each["args"]) for each in ears.heard("task-received", query.id)}
+    assert told == {("qstore.rank_vectors", "many · 4 dimensions · 3 of 5")}
+    assert len(ears.heard("task-received", query.id)) == 2
