@@ -133,12 +133,12 @@ class VectorStoreUnavailableError(TransientError):
     """The vector store did not answer in time."""
 
 
-class VectorStoreThrottledError(TransientError):
-    """The vector store asks for patience (429).
+class ThrottledError(TransientError):
+    """Somebody asks for patience (429); the request was certainly not accepted.
 
     Args:
-        message: What it said.
-        retry_after: Seconds it asks to wait, or None where it does not say.
+        message: What they said.
+        retry_after: Seconds they ask to wait, or None where they do not say.
     """
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
@@ -147,6 +147,10 @@ class VectorStoreThrottledError(TransientError):
 
     def __str__(self) -> str:
         return str(self.args[0])
+
+
+class VectorStoreThrottledError(ThrottledError):
+    """The vector store asks for patience."""
 
 
 class NotArchivedError(TransientError):
@@ -161,20 +165,8 @@ class IonQUnauthorizedError(TransientError):
     """IonQ does not accept the API key (401, 403); the request was certainly not accepted."""
 
 
-class IonQThrottledError(TransientError):
-    """IonQ asks for patience (429); the request was certainly not accepted.
-
-    Args:
-        message: What IonQ said.
-        retry_after: Seconds IonQ asks to wait, or None where it does not say.
-    """
-
-    def __init__(self, message: str, retry_after: float | None = None) -> None:
-        super().__init__(message, retry_after)
-        self.retry_after = retry_after
-
-    def __str__(self) -> str:
-        return str(self.args[0])
+class IonQThrottledError(ThrottledError):
+    """IonQ asks for patience."""
 
 
 # -- what no second try changes -----------------------------------------------------------------------------

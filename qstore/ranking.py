@@ -15,10 +15,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypedDict, cast, get_args
 
-import numpy as np
-from celery import Signature
-from celery.result import AsyncResult
-
 from qstore.app import app
 from qstore.calling import portable
 from qstore.circuits.fidelity import METHODS, Method, check_dimension, fidelity, read_vector
@@ -102,10 +98,9 @@ class Query:
     options: dict[str, Any]
 
     @property
-    def shown(self) -> dict[str, str]:
-        """What Flower shows of it: options of the messages that it travels in."""
-        said = f"{self.collection} · {len(self.vector)} dimensions · {self.top_k} of {self.candidates}"
-        return {"argsrepr": said, "kwargsrepr": "{}", "shadow": RankVectors.name}
+    def summary(self) -> str:
+        """One readable line."""
+        return f"{self.collection} · {len(self.vector)} dimensions · {self.top_k} of {self.candidates}"
 
     def to_arguments(self) -> dict[str, Any]:
         """The keyword arguments of a call that asks for the same, as a message can carry them."""
@@ -177,28 +172,10 @@ class RankVectors(WorkerTask):
 
     name = "qstore.rank_vectors"
 
-    def check(self, *args: Any, **kwargs: Any) -> None:
+    def message(self, *args: Any, **kwargs: Any) -> tuple[dict[str, Any], str]:
         """See `read_query`."""
-        read_query(*args, **kwargs)
-
-    def signature(
-        self, args: Sequence[Any] | None = None, kwargs: Mapping[str, Any] | None = None, *rest: Any, **options: Any
-    ) -> Signature:
-        """As Celery's. A signature may travel inside another task's message, so arrays in it become lists."""
-        values, named = tuple(map(_listed, args or ())), {key: _listed(value) for key, value in (kwargs or {}).items()}
-        return super().signature(values, named, *rest, **options)
-
-    def apply_async(
-        self, args: Sequence[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any
-    ) -> AsyncResult:
-        """As Celery's, once the arguments are checked.
-
-        Raises:
-            InvalidJobError: The arguments make no sense; nothing was sent.
-            StoreUnavailableError: Redis does not answer.
-        """
-        query = read_query(*(args or ()), **(kwargs or {}))
-        return super().apply_async((), query.to_arguments(), **{**query.shown, **options})
+        query = read_query(*args, **kwargs)
+        return query.to_arguments(), query.summary
 
 
 rank_vectors = app.register_task(RankVectors())
@@ -248,10 +225,6 @@ def put_in_order(
 def _sum(costs: Sequence[float | None]) -> float | None:
     known = [cost for cost in costs if cost is not None]
     return math.fsum(known) if len(known) == len(costs) else None
-
-
-def _listed(value: Any) -> Any:
-    return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
 
 
 def _is(kind: type, value: object) -> bool:

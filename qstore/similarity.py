@@ -5,15 +5,11 @@ Replicas ask the vector store, where the archive is. The invariant: what cannot 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from operator import index
 from typing import Any, SupportsIndex, TypedDict
 from uuid import UUID
-
-from celery import Signature
-from celery.result import AsyncResult
 
 from qstore.app import app
 from qstore.calling import portable
@@ -135,34 +131,13 @@ class Similar(WorkerTask):
 
     name = "qstore.similar"
 
-    def check(self, *args: Any, **kwargs: Any) -> None:
+    def message(self, *args: Any, **kwargs: Any) -> tuple[dict[str, Any], str]:
         """See `read_question`; a circuit is read as well."""
         asked = read_question(*args, **kwargs)
         if asked.job_id is None:
             canonicalize(decode(asked.circuit))
-
-    def signature(
-        self, args: Sequence[Any] | None = None, kwargs: Mapping[str, Any] | None = None, *rest: Any, **options: Any
-    ) -> Signature:
-        """As Celery's. A signature may travel inside another task's message, so circuits in it become text."""
-        values, named = (
-            tuple(map(portable, args or ())),
-            {key: portable(value) for key, value in (kwargs or {}).items()},
-        )
-        return super().signature(values, named, *rest, **options)
-
-    def apply_async(
-        self, args: Sequence[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any
-    ) -> AsyncResult:
-        """As Celery's, once the arguments are checked.
-
-        Raises:
-            InvalidJobError: The arguments make no sense; nothing was sent.
-            StoreUnavailableError: Redis does not answer.
-        """
-        asked = read_question(*(args or ()), **(kwargs or {}))
-        said = f"{asked.job_id or 'a circuit'} · top {asked.top_k}"
-        return super().apply_async(args, kwargs, **{"argsrepr": said, "kwargsrepr": "{}", **options})
+        named = {"circuit": portable(asked.circuit), "job_id": asked.job_id, "top_k": asked.top_k}
+        return named, f"{asked.job_id or 'a circuit'} · top {asked.top_k}"
 
 
 def _is_uuid(text: str) -> bool:

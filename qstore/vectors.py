@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from celery.result import AsyncResult
 from numpy.typing import NDArray
 
 from qstore.app import app
@@ -44,22 +42,10 @@ class UpsertVectors(WorkerTask):
 
     name = "qstore.upsert_vectors"
 
-    def check(self, *args: Any, **kwargs: Any) -> None:
+    def message(self, *args: Any, **kwargs: Any) -> tuple[dict[str, Any], str]:
         """See `read_vectors`."""
-        read_vectors(*args, **kwargs)
-
-    def apply_async(
-        self, args: Sequence[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any
-    ) -> AsyncResult:
-        """As Celery's, once the arguments are checked.
-
-        Raises:
-            InvalidJobError: The arguments make no sense; nothing was sent.
-            StoreUnavailableError: Redis does not answer.
-        """
-        read = read_vectors(*(args or ()), **(kwargs or {}))
-        said = f"{read['collection']} · {len(read['ids'])} vectors"
-        return super().apply_async((), read, **{"argsrepr": said, "kwargsrepr": "{}", **options})
+        read = read_vectors(*args, **kwargs)
+        return read, f"{read['collection']} · {len(read['ids'])} vectors"
 
 
 def read_vectors(

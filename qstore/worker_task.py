@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from celery import Task
+import numpy as np
+from celery import Signature, Task
 from celery.result import AsyncResult
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
@@ -33,23 +34,36 @@ class WorkerTask(Task):  # type: ignore[misc]  # Celery has no types
     work: Callable[..., Any] | None = None
     patience = 60.0
 
-    def check(self, *args: Any, **kwargs: Any) -> None:
-        """Raise what is wrong with the arguments, as far as that can be seen from here."""
+    def message(self, *args: Any, **kwargs: Any) -> tuple[dict[str, Any], str]:
+        """Check the arguments of a call.
+
+        Returns:
+            The same as keyword arguments that a message can carry, and what Flower shows of them.
+
+        Raises:
+            InvalidJobError: They make no sense, as far as that can be seen from here.
+        """
+        raise NotImplementedError
+
+    def signature(
+        self, args: Sequence[Any] | None = None, kwargs: Mapping[str, Any] | None = None, *rest: Any, **options: Any
+    ) -> Signature:
+        """As Celery's. It may travel inside another task's message, so circuits become text in it, and arrays lists."""
+        named = {name: _plain(value) for name, value in (kwargs or {}).items()}
+        return super().signature(tuple(map(_plain, args or ())), named, *rest, **options)
 
     def apply_async(
         self, args: Sequence[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any
     ) -> AsyncResult:
-        """As Celery's, once the arguments are checked; circuits among them become text.
+        """As Celery's, once the arguments are checked.
 
         Raises:
             InvalidJobError: The arguments make no sense; nothing was sent.
             StoreUnavailableError: Redis does not answer.
         """
-        values, named = tuple(args or ()), dict(kwargs or {})
-        self.check(*values, **named)
-        values, named = tuple(map(portable, values)), {name: portable(value) for name, value in named.items()}
+        named, said = self.message(*(args or ()), **(kwargs or {}))
         try:
-            return super().apply_async(values, named, **{"retry": False, **options})
+            return super().apply_async((), named, **{"retry": False, **shown(said), **options})
         except (OperationalError, RedisError) as error:
             raise StoreUnavailableError(
                 f"Redis does not take the call: {error}. Check QSTORE_REDIS_URL and that Redis is up."
@@ -66,3 +80,12 @@ class WorkerTask(Task):  # type: ignore[misc]  # Celery has no types
         if self.work is None:
             raise VectorStoreRefusedError(f"{self.name}: no vector store here; set QSTORE_VECTOR_STORE at the workers.")
         return self.work(*args, **kwargs)
+
+
+def shown(said: str) -> dict[str, str]:
+    """The options of a message of which Flower shows a line, in the place of its arguments."""
+    return {"argsrepr": said, "kwargsrepr": "{}"}
+
+
+def _plain(value: Any) -> Any:
+    return value.tolist() if isinstance(value, np.ndarray | np.generic) else portable(value)

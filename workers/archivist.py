@@ -7,13 +7,14 @@ archive and nothing else.
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Sequence
+from contextlib import suppress
 
 from qstore.errors import QstoreError, StoreUnavailableError, TransientError
 from qstore.state.outbox import Outbox, Sent
 from workers.archive import Archive
 from workers.execution import Execution
+from workers.turns import Turns
 
 logger = logging.getLogger(__name__)
 
@@ -35,12 +36,11 @@ class Archivist:
         self._archive = archive
         self._held: list[Sent] = []
         self._pause = _PAUSE
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="qstore-archivist", daemon=True)
+        self._turns = Turns(self._guarded_turn, "qstore-archivist")
 
     def start(self) -> None:
         """Begin, in a thread of its own."""
-        self._thread.start()
+        self._turns.start()
 
     def stop(self, timeout: float) -> None:
         """Finish what is in hand; what is left waits for another replica.
@@ -48,9 +48,10 @@ class Archivist:
         Args:
             timeout: Seconds to wait for it.
         """
-        self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout)
+        self._turns.stop(timeout)
+        if not self._held:
+            with suppress(StoreUnavailableError):
+                self._outbox.leave()
 
     def turn(self) -> float:
         """Archive what waits.
@@ -107,23 +108,11 @@ class Archivist:
         logger.error("The archive does not take an execution, which stands among the refused now: %s", why)
         self._outbox.refuse(sent, why)
 
-    def _run(self) -> None:
-        pause = 0.0
-        while not self._stopping.wait(pause):
-            try:
-                pause = self.turn()
-            except StoreUnavailableError as error:
-                logger.warning("The archive waits for Redis: %s", error)
-                pause = _PAUSE
-            except Exception:
-                # what is in hand is read again when its lease is over; the thread must not die of it
-                logger.exception("A turn of the archivist failed")
-                self._held, pause = [], _PAUSE
-        if not self._held:
-            self._leave()
-
-    def _leave(self) -> None:
+    def _guarded_turn(self) -> float:
         try:
-            self._outbox.leave()
-        except StoreUnavailableError as error:
-            logger.info("The outbox still names this replica: %s", error)
+            return self.turn()
+        except StoreUnavailableError:
+            raise
+        except Exception:
+            self._held = []  # it is read again when its lease is over
+            raise

@@ -33,7 +33,7 @@ class Replica(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no t
         resources = Resources(app, settings, worker.hostname, chosen(settings))
         Replica.resources = resources
         hear_revokes(resources.errands.run, resources.cancellations)
-        resources.loop.start()
+        resources.loop.turns.start()
         if resources.classical:
             resources.classical.start()
         resources.watch.start()
@@ -43,7 +43,7 @@ class Replica(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no t
         resources, Replica.resources = Replica.resources, None
         if resources is not None:
             resources.dispatch.close()
-            resources.loop.stop(_GRACE)
+            resources.loop.turns.stop(_GRACE)
             worker.pool.stop()  # bells under way; Celery itself would wait for them only when all is closed
             resources.close()
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import logging
-import threading
 from collections.abc import Callable
 
-from qstore.errors import StoreUnavailableError
 from qstore.job import Batch
 from qstore.state.cancellations import Cancellations
 from qstore.state.ledger import Ledger, Tick
@@ -19,10 +16,8 @@ from workers.ionq import PAGE
 from workers.recover import Recovery
 from workers.settle import Settlement
 from workers.shown import cached
+from workers.turns import Turns
 
-logger = logging.getLogger(__name__)
-
-_AWAY = 1.0  # seconds between turns while Redis is away
 _SOON = 0.02  # seconds until a batch may have got out of another's way
 
 
@@ -42,6 +37,9 @@ class Loop:
         maintain: Keeps the pools in order; called every turn.
         idle: Seconds between turns. No longer than a partial batch waits: then each is known before it has to leave.
             Looks wait for the next turn, so that many batches share a request.
+
+    Attributes:
+        turns: The thread that takes them.
     """
 
     def __init__(
@@ -69,22 +67,7 @@ class Loop:
         self._errands = errands
         self._maintain = maintain
         self._idle = idle
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="qstore-loop", daemon=True)
-
-    def start(self) -> None:
-        """Begin to turn, in a thread of its own."""
-        self._thread.start()
-
-    def stop(self, timeout: float) -> None:
-        """Finish the turn at hand.
-
-        Args:
-            timeout: Seconds to wait for it.
-        """
-        self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout)
+        self.turns = Turns(self.turn, "qstore-loop")
 
     def turn(self) -> float:
         """Set everything going that is due.
@@ -129,16 +112,3 @@ class Loop:
             self._announcer.submitted(tick.latecomers)
         if tick.hits:
             self._announcer.ended([Ended(hit.job, cached(hit), hit.job.submitted_at) for hit in tick.hits])
-
-    def _run(self) -> None:
-        pause = 0.0
-        while not self._stopping.wait(pause):
-            try:
-                pause = self.turn()
-            except StoreUnavailableError as error:
-                logger.warning("The loop waits for Redis: %s", error)
-                pause = _AWAY
-            except Exception:
-                # whatever it was, its batch is under a lease and comes back; the loop must not die of it
-                logger.exception("A turn of the loop failed")
-                pause = _AWAY

@@ -15,6 +15,7 @@ from qstore.circuits.fidelity import fidelity_circuit
 from qstore.errors import InvalidVectorError
 from qstore.ranking import Candidate, Query, RankedVectors, put_in_order, rank_candidates, rank_vectors, read_query
 from qstore.tasks import submit_circuit
+from qstore.worker_task import shown
 from workers.vectors.store import Match, VectorStore
 
 
@@ -63,10 +64,9 @@ class Ranking:
         ]
         # candidates come to the end as a member of their own: each message of a chord carries all arguments of its body
         known = rank_vectors.app.tasks["celery.accumulate"].si(candidates, index=0)
+        end = rank_candidates.s(query.top_k, query.method).set(shadow=rank_vectors.name, **shown(query.summary))
         with submit_circuit.together():
-            answer: RankedVectors = rank_vectors.replace(
-                chord([known, *circuits], rank_candidates.s(query.top_k, query.method).set(**query.shown))
-            )
+            answer: RankedVectors = rank_vectors.replace(chord([known, *circuits], end))
         return answer
 
     def _candidates(self, query: Query) -> list[Match]:

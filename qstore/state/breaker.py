@@ -19,14 +19,13 @@ from enum import StrEnum
 
 from qstore.errors import (
     BreakerOpen,
-    IonQThrottledError,
     IonQUnavailableError,
     PoolTimeout,
     QstoreError,
     StoreUnavailableError,
     SubmissionUncertainError,
+    ThrottledError,
     TooManyRequests,
-    VectorStoreThrottledError,
     VectorStoreUnavailableError,
 )
 from qstore.state.connection import Argument, Connection
@@ -51,7 +50,7 @@ class Verdict(StrEnum):
 def verdict_of(error: BaseException | None) -> Verdict:
     """What an error says of whoever should have answered. Refusals are answers."""
     match error:
-        case IonQThrottledError() | VectorStoreThrottledError():
+        case ThrottledError():
             return Verdict.THROTTLED
         case IonQUnavailableError() | SubmissionUncertainError() | VectorStoreUnavailableError():
             return Verdict.FAILURE

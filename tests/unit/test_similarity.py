@@ -75,8 +75,8 @@ def test_a_circuit_travels_as_text(sent: list[SimpleNamespace], top_k: Any) -> N
     similar.delay(bell(), top_k=top_k)
     (message,) = sent
     json.dumps([message.args, message.kwargs])
-    assert decode(message.args[0]) == bell()
-    assert message.kwargs == {"top_k": int(top_k)}
+    assert decode(message.kwargs.pop("circuit")) == bell()
+    assert message.kwargs == {"job_id": None, "top_k": int(top_k)}
     assert message.options["argsrepr"] == f"a circuit · top {top_k}"
 
 

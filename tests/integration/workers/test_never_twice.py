@@ -188,12 +188,12 @@ def test_without_room_delay_raises_and_with_a_timeout_it_waits_for_room(
     assert AsyncResult(refused.job_id, app=app).state == "PENDING"  # nothing of it is left
 
     turning = replica(stand_in.url)
-    turning.resources.loop.start()
+    turning.resources.loop.turns.start()
     patient = Producer(connection, keys, max_queued=3, queue_timeout=60.0, start=100)
     for _ in range(3):
         results += patient.submit(3)
     wait_until(all_over(producer, results), what="counts")
-    turning.resources.loop.stop(10)
+    turning.resources.loop.turns.stop(10)
     assert all(sum(result.get()["counts"].values()) == 50 for result in results)
 
 

@@ -33,5 +33,5 @@ def test_bells_under_way_are_answered_before_anything_is_closed() -> None:
     step: Any = Replica.__new__(Replica)
     step.stop(seen.worker)
     called = [call[0] for call in seen.mock_calls]
-    assert called == ["resources.dispatch.close", "resources.loop.stop", "worker.pool.stop", "resources.close"]
+    assert called == ["resources.dispatch.close", "resources.loop.turns.stop", "worker.pool.stop", "resources.close"]
     assert Replica.resources is None
