@@ -58,6 +58,7 @@ class Trial:
         latency: Seconds IonQ takes over a job.
         settings: Besides `SETTINGS`.
         appendfsync: As Redis names it.
+        postgres: Whether there is a PostgreSQL, and so an archive.
 
     Attributes:
         sandbox: Redis, the stand-in and the replicas.
@@ -72,13 +73,14 @@ class Trial:
         latency: float = 0.2,
         settings: Mapping[str, str] | None = None,
         appendfsync: str = "everysec",
+        postgres: bool = False,
     ) -> None:
         self.board = board
         self.sandbox = Sandbox(
             folder / "house",
             workers=workers,
             latency=latency,
-            postgres=False,
+            postgres=postgres,
             flower=False,
             settings={**SETTINGS, **(settings or {})},
             appendfsync=appendfsync,
