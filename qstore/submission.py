@@ -144,11 +144,11 @@ class Submission:
         return Submitted(job_id, full=answer.full, joined=answer.kind == "joined")
 
     def _finish_hits(self, jobs: Sequence[Prepared], submitted: Sequence[Submitted]) -> None:
-        """Finish what the cache answered; a delivered job is finished by the worker that holds it."""
+        """Finish what the cache answered; what is delivered, now or again, is finished by the worker that holds it."""
         hits = [
             (job.ask.job, answer.result)
             for job, answer in zip(jobs, submitted, strict=True)
-            if answer.result is not None and not job.ask.job.delivered
+            if answer.result is not None and not job.ask.job.delivered and job.ask.job.wake is None
         ]
         if hits:
             self._entries.finish(

@@ -210,7 +210,7 @@ class SubmitCircuit(Task):  # type: ignore[misc]  # Celery has no types
         prepared: list[tuple[Call, Prepared]] = []
         for call in calls:
             try:
-                caller = replace(call.caller, delivered=True, wake=self._wake_of(call))
+                caller = replace(call.caller, wake=self._wake_of(call))
                 prepared.append((call, door().preparation.prepare(caller, *_parsed(call.args, call.kwargs))))
             except InvalidJobError as error:
                 self._end(call.caller.job_id, error, call.options)

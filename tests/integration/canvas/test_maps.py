@@ -10,6 +10,7 @@ from celery.exceptions import ChordError
 
 from integration.canvas import plain
 from integration.canvas.books import Bought
+from integration.canvas.ears import Ears
 from integration.canvas.hold import Hold, fresh
 from integration.canvas.sources import WITHIN, Source
 from qstore import submit_circuit
@@ -61,6 +62,18 @@ def test_maps_that_wait_for_a_machine_hold_no_slot_of_the_worker(hold: Hold) -> 
     hold.let_go()
     answers = [answer for each in maps for answer in each.get(timeout=WITHIN)]
     assert [answer["shots"] for answer in answers] == [shots for _, shots in calls]
+
+
+def test_items_that_wait_are_shown_to_wait(hold: Hold, ears: Ears) -> None:
+    calls = [hold.call() for _ in range(2)]
+    both = submit_circuit.starmap(calls).delay()
+    for call in calls:
+        hold.wait_for(call, 1)
+        (job,) = hold.jobs(call)
+        told = ears.hear("task-received", job["job_id"])
+        assert (told["name"], told["args"]) == ("qstore.submit_circuit", job["summary"])
+    hold.let_go()
+    assert len(both.get(timeout=WITHIN)) == 2
 
 
 @pytest.mark.parametrize("mapped", [submit_circuit.map([]), submit_circuit.starmap([]), plain.give.map([])])
