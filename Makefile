@@ -31,7 +31,7 @@ sandbox: $(STAMP) ## embedded Redis, PostgreSQL, IonQ stand-in, workers and Flow
 test: $(STAMP) ## run the tests, in three processes at once
 	@$(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder
 
-chaos: $(STAMP) ## kill, freeze and fail everything in turn, 12 minutes: nothing lost, nothing paid twice
+chaos: $(STAMP) ## kill, freeze and fail everything in turn, 15 minutes: nothing lost, nothing paid twice
 	@$(BIN)/python -m pytest tests/chaos --chaos=full --quiet
 
 check: $(STAMP) ## lint, types, import contract

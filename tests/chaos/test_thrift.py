@@ -12,8 +12,13 @@ from qstore.settings import Settings
 
 _CIRCUITS = 1000
 _MOST_REQUESTS = 60
-_SETTINGS = {"QSTORE_BATCH_SIZE": "100", "QSTORE_LEASE": "60", "QSTORE_IONQ_READ_TIMEOUT": "10"}
-"""Nothing fails here; a hundred circuits take a busy machine a moment."""
+_SETTINGS = {
+    "QSTORE_BATCH_SIZE": "100",
+    "QSTORE_BATCH_TIMEOUT": "1",
+    "QSTORE_LEASE": "60",
+    "QSTORE_IONQ_READ_TIMEOUT": "10",
+}
+"""Nothing fails here; a hundred circuits take a busy machine a moment, to submit as well."""
 
 
 @pytest.mark.full
