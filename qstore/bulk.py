@@ -18,6 +18,7 @@ from qiskit import QuantumCircuit
 from vine import barrier  # type: ignore[import-untyped]  # it publishes no types
 
 from qstore.app import app
+from qstore.bell import ring_for
 from qstore.door import Door, door
 from qstore.entries import Finish
 from qstore.errors import InvalidJobError, InvalidParameterValuesError, QstoreError, StoreUnavailableError
@@ -26,7 +27,7 @@ from qstore.options import parse_options
 from qstore.preparation import Caller, Preparation, Prepared
 from qstore.progress import Progress, shown
 from qstore.submission import Submitted
-from qstore.tasks import ended, promise, ring_for
+from qstore.tasks import ended, promise
 
 _MOST = 500  # circuits in a chunk: some 1 MB of small ones
 _TABLE = 2  # dimensions

@@ -23,6 +23,7 @@ from redis.exceptions import RedisError
 
 from qstore.answer import from_answer, to_answer
 from qstore.app import app, settings
+from qstore.bell import ring_for
 from qstore.calling import (
     delivered,
     has_to_wait,
@@ -55,19 +56,6 @@ WAKE = "qstore_wake"
 """Header of the second delivery of a job that something waits for: its outcome is known."""
 
 logger = logging.getLogger(__name__)
-
-
-def ring_for(submitted: Iterable[Submitted]) -> None:
-    """Ask the workers to dispatch every group in which a batch is full.
-
-    The bell carries no work. Where it cannot be sent the runs are safe all the same: they wait in Redis, and the
-    replicas' loops send what waited long enough, full or not.
-    """
-    for group in {answer.full for answer in submitted if answer.full is not None}:
-        try:
-            app.send_task("qstore.dispatch", [group.to_json()], ignore_result=True, retry=False)
-        except (OperationalError, RedisError) as error:
-            logger.warning("No bell for %s, a replica will find it: %s", group, error)
 
 
 class SubmitCircuit(Task):  # type: ignore[misc]  # Celery has no types
