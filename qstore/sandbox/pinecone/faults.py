@@ -90,6 +90,7 @@ class Faults:
         fault = self._striking(endpoint)
         if fault is None:
             return await work()
+        ended = self._healed  # before anybody else has a turn: the next clearing is meant for this one, too
         await request.body()  # a client that still sends would not see what comes back
         if fault.applied:
             await work()
@@ -97,7 +98,7 @@ class Faults:
             raise Refusal(fault.status, fault.message, fault.retry_after)
         if fault.kind == "drop":
             return Drop()
-        gone, healed = asyncio.create_task(_gone(request)), asyncio.create_task(self._healed.wait())
+        gone, healed = asyncio.create_task(_gone(request)), asyncio.create_task(ended.wait())
         await asyncio.wait({gone, healed}, timeout=fault.seconds, return_when=asyncio.FIRST_COMPLETED)
         healed.cancel()
         if gone.done():

@@ -561,6 +561,7 @@ def test_a_thread_waits_until_a_connection_is_free(server: PineconeServer) -> No
 def test_nothing_of_the_parents_is_used_in_a_child(
     server: PineconeServer, store: PineconeStore, shared: PineconeCollection
 ) -> None:
+    shared.fetch(["a"])  # its connection is fresh, and kept for some seconds
     before = server.connections()
 
     child = os.fork()
