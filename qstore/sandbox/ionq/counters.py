@@ -6,8 +6,8 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
-from qstore.sandbox.ionq.drop import UNANSWERED
 from qstore.sandbox.ionq.job import Job
+from qstore.sandbox.web.drop import UNANSWERED
 
 
 @dataclass(slots=True)

@@ -17,10 +17,10 @@ from pydantic import Field, PrivateAttr, StringConstraints
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
-from qstore.sandbox.ionq.drop import Drop, gone
 from qstore.sandbox.ionq.fault import ExchangeFault, Seconds, Work
 from qstore.sandbox.ionq.rate import RateLimit
 from qstore.sandbox.ionq.refusal import Refusal
+from qstore.sandbox.web.drop import Drop, gone
 
 _ServerError = Annotated[int, Field(ge=500, le=599)]
 _HeaderValue = Annotated[str, StringConstraints(pattern=r"^[ -~]+$")]

@@ -12,15 +12,12 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
 
 from qstore.sandbox.pinecone.refusal import Refusal
+from qstore.sandbox.web.drop import Drop, gone
 
 EVERYWHERE = "*"
 """The endpoint that stands for every endpoint."""
-
-ABORT = "abort"
-"""Under which a request's state holds what closes its connection at once; the server puts it there."""
 
 Work = Callable[[], Awaitable[Response]]
 
@@ -98,12 +95,12 @@ class Faults:
             raise Refusal(fault.status, fault.message, fault.retry_after)
         if fault.kind == "drop":
             return Drop()
-        gone, healed = asyncio.create_task(_gone(request)), asyncio.create_task(ended.wait())
-        await asyncio.wait({gone, healed}, timeout=fault.seconds, return_when=asyncio.FIRST_COMPLETED)
+        left, healed = asyncio.create_task(gone(request)), asyncio.create_task(ended.wait())
+        await asyncio.wait({left, healed}, timeout=fault.seconds, return_when=asyncio.FIRST_COMPLETED)
         healed.cancel()
-        if gone.done():
+        if left.done():
             return Drop()
-        gone.cancel()
+        left.cancel()
         return await work()
 
     def _striking(self, endpoint: str) -> Fault | None:
@@ -118,18 +115,3 @@ class Faults:
                 self._faults.remove(fault)
             return fault
         return None
-
-
-class Drop(Response):
-    """Closes the connection without so much as a status line."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - nothing is sent
-        """Close the connection."""
-        scope["state"][ABORT]()
-        while (await receive())["type"] != "http.disconnect":
-            pass
-
-
-async def _gone(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
