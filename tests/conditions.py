@@ -10,6 +10,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TypeVar
 
+from qstore.sandbox.process import Process, SandboxError
+
 T = TypeVar("T")
 
 
@@ -53,3 +55,16 @@ def let_go_of_redis() -> None:
     pools.reset()  # type: ignore[no-untyped-call]  # kombu's own lack
     app._after_fork()
     app.backend.result_consumer.on_after_fork()
+
+
+def start_again(server: Process, within: float = 30.0) -> None:
+    """Start a server that was killed, as soon as what it left behind has ended."""
+
+    def starts() -> bool:
+        try:
+            server.start()
+        except SandboxError:
+            return False
+        return True
+
+    wait_until(starts, within=within, what=f"{server.name}, started again")

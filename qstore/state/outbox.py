@@ -130,24 +130,6 @@ class Outbox:
             if any(each["name"].decode() == self._reader and not each["pending"] for each in readers):
                 self._client.xgroup_delconsumer(self._key, _GROUP, self._reader)
 
-    def waiting(self) -> int:
-        """How many are not archived yet.
-
-        Raises:
-            StoreUnavailableError: Redis does not answer.
-        """
-        with translated():
-            return int(self._connection.client.xlen(self._key))
-
-    def refused(self) -> int:
-        """How many the archive does not take.
-
-        Raises:
-            StoreUnavailableError: Redis does not answer.
-        """
-        with translated():
-            return int(self._connection.client.xlen(self._refused))
-
     @property
     def _client(self) -> Any:
         # redis-py's types of stream answers are those of two protocols at once

@@ -12,9 +12,8 @@ from psycopg.errors import UndefinedTable
 
 from chaos.scoreboard import Scoreboard
 from chaos.trial import Trial
-from conditions import wait_until
+from conditions import start_again, wait_until
 from qstore.sandbox.postgres import PostgresServer
-from qstore.sandbox.process import SandboxError
 
 DEATHS = 4
 _SETTINGS = {"QSTORE_VECTOR_TIMEOUT": "1", "QSTORE_PGVECTOR_POOL_TIMEOUT": "1"}
@@ -32,22 +31,13 @@ def test_what_was_paid_for_is_archived_whoever_dies(tmp_path: Path, scoreboard: 
             postgres.kill()
             trial.sandbox.kill_worker()
             trial.sandbox.add_worker()
-            wait_until(lambda: _starts(postgres), within=30, what="PostgreSQL")
+            start_again(postgres)
             back = time.time()
         trial.score(f"PostgreSQL and a replica killed {DEATHS} x", since=back)
         paid = trial.stats()["circuits_accepted"]
         assert paid == 120 * DEATHS
         wait_until(lambda: _archived(postgres) >= paid, within=60, what=f"{paid} executions in the archive")
         assert _archived(postgres) == paid
-
-
-def _starts(postgres: PostgresServer) -> bool:
-    """Start it, unless what its dead self left has not ended yet."""
-    try:
-        postgres.start()
-    except SandboxError:
-        return False
-    return True
 
 
 def _archived(postgres: PostgresServer) -> int:

@@ -14,12 +14,11 @@ import redis
 from click.testing import CliRunner, Result
 from qiskit import QuantumCircuit
 
-from conditions import free_port, let_go_of_redis, wait_until
+from conditions import free_port, let_go_of_redis, start_again, wait_until
 from qstore import as_completed, rank_vectors, similar, submit_circuit, submit_circuits, upsert_vectors
 from qstore.app import app, settings
 from qstore.cli import main
 from qstore.errors import NotArchivedError, VectorStoreRefusedError
-from qstore.sandbox.process import SandboxError
 from qstore.sandbox.sandbox import Sandbox
 from qstore.state.keys import Keys
 
@@ -93,15 +92,6 @@ def test_a_replica_that_is_well_says_so_in_every_way() -> None:
         assert line in page.splitlines()
 
 
-def starts(postgres: Any) -> bool:
-    """Start it, unless what its dead self left has not ended yet."""
-    try:
-        postgres.start()
-    except SandboxError:
-        return False
-    return True
-
-
 def test_postgresql_dies_in_mid_run_and_then_redis_forgets_everything(sandbox: Sandbox) -> None:
     assert sandbox.postgres
     client = redis.Redis.from_url(sandbox.redis.url)
@@ -112,7 +102,7 @@ def test_postgresql_dies_in_mid_run_and_then_redis_forgets_everything(sandbox: S
         if len(before) == COUNT // 6:
             sandbox.postgres.kill()
         elif len(before) == COUNT // 2:
-            wait_until(lambda: starts(sandbox.postgres), within=30, what="PostgreSQL")
+            start_again(sandbox.postgres)
     assert {result["source"] for result in before.values()} == {"executed"}
     wait_until(lambda: client.xlen(Keys(settings.key_prefix).outbox) == 0, within=60, what="an empty outbox")
     assert archived(sandbox) == COUNT

@@ -39,6 +39,11 @@ def take(outbox: Outbox, count: int = 100) -> list[Sent]:
     return wait_until(lambda: outbox.take(count, WAIT), what="something in the outbox")
 
 
+def waiting(house: House) -> int:
+    """How many are not archived yet."""
+    return int(house.connection.client.xlen(house.keys.outbox))
+
+
 def execute(house: House, *run_ids: str, ending: Ending = EXECUTED) -> None:
     for run_id in run_ids:
         house.submit(run_id, f"job of {run_id}")
@@ -66,7 +71,7 @@ def test_failures_and_what_the_archive_knew_are_not_there(house: House) -> None:
 def test_without_an_archive_nothing_is(connection: Connection, keys: Keys) -> None:
     house = House(connection, keys, timeout=0.0)
     execute(house, "r")
-    assert outbox(house).waiting() == 0
+    assert waiting(house) == 0
     house.wind_up()
 
 
@@ -78,11 +83,11 @@ def test_each_entry_goes_to_one_reader_and_leaves_when_it_is_done(house: House) 
     assert len(first) == 2
     assert len(rest) == 1
     assert {sent.entry_id for sent in first}.isdisjoint(sent.entry_id for sent in rest)
-    assert one.waiting() == 3
+    assert waiting(house) == 3
     one.done(first)
-    assert one.waiting() == 1
+    assert waiting(house) == 1
     other.done(rest)
-    assert one.waiting() == 0
+    assert waiting(house) == 0
     assert one.take(100, WAIT) == other.take(100, WAIT) == []
 
 
@@ -98,7 +103,7 @@ def test_what_the_archive_refuses_is_kept_apart_with_the_reason(house: House) ->
     box = outbox(house)
     (sent,) = take(box)
     box.refuse(sent, "too long")
-    assert (box.waiting(), box.refused()) == (0, 1)
+    assert (waiting(house), house.connection.client.xlen(house.keys.outbox_refused)) == (0, 1)
     client: Any = house.connection.client
     ((_, fields),) = client.xrange(house.keys.outbox_refused)
     assert fields == {b"head": sent.head, b"wire": sent.wire, b"outcome": sent.outcome, b"why": b"too long"}

@@ -19,7 +19,7 @@ import psutil
 import psycopg
 import pytest
 
-from conditions import free_port, wait_until
+from conditions import free_port, start_again, wait_until
 from qstore.errors import (
     PoolClosed,
     PoolTimeout,
@@ -130,7 +130,7 @@ def test_what_was_written_outlives_a_server_that_is_killed_under_traffic(
             wait_until(lambda: len(written) > 300)
             postgres.kill()
             wait_until(lambda: failures)
-            postgres.start()
+            start_again(postgres)
             before = len(written)
             wait_until(lambda: len(written) > before + 300)
         finally:
