@@ -34,7 +34,7 @@ def free_port() -> int:
     raise AssertionError("no free port found")
 
 
-def wait_until(condition: Callable[[], T], within: float = 30.0, what: str = "the condition") -> T:
+def wait_until(condition: Callable[[], T | None], within: float = 30.0, what: str = "the condition") -> T:
     """Return what the condition gives as soon as it is true; fail after `within` seconds."""
     deadline = time.monotonic() + within
     while not (value := condition()):

@@ -537,7 +537,7 @@ def test_a_kept_connection_serves_many_requests_without_a_stall(stand_in: StandI
             assert http.post("/jobs", json=single()).status_code == 201
             took.append(time.perf_counter() - begun)
     assert stand_in.stats()["connections"] - before == 1
-    assert sorted(took)[25] < 0.03  # a delayed acknowledgment takes 0.04 s
+    assert sorted(took[20:])[5] < 0.03  # after a delayed acknowledgment each takes 0.04 s; a busy machine delays some
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -28,9 +28,7 @@ class Ears:
             self._listen()
             return next((each for each in self._heard if each["type"] == kind and each["uuid"] == job_id), None)
 
-        event = wait_until(heard, what=f"{kind} of {job_id}")
-        assert event is not None
-        return event
+        return wait_until(heard, what=f"{kind} of {job_id}")
 
     def heard(self, kind: str, job_id: str) -> list[dict[str, Any]]:
         """All events of a kind about a job that came so far."""

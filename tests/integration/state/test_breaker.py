@@ -61,9 +61,7 @@ def reopened(breaker: Breaker) -> Permit:
             return breaker.admit()
         return None
 
-    found = wait_until(probe)
-    assert found is not None
-    return found
+    return wait_until(probe)
 
 
 def test_failures_open_it_and_then_nothing_leaves(breaking: Breaking) -> None:

@@ -110,7 +110,7 @@ def test_what_expires_between_take_and_begin_ends_and_is_not_sent(house: House) 
 
 @pytest.mark.parametrize("comes_back", [False, True])
 def test_what_is_on_its_way_expires_only_if_it_comes_back(house: House, comes_back: bool) -> None:
-    at = time.time() + 0.2
+    at = time.time() + 0.5
     house.submit("r0", "j0", expires=at)
     house.submit("r1", "j1")
     house.submit("r2", "j2")

@@ -77,7 +77,7 @@ def test_a_slot_is_renewed_with_every_look_and_expires_with_its_last_holder(hous
 
 
 def test_behind_an_open_breaker_runs_wait_in_their_group_and_leave_when_it_closes(house: Callable[..., House]) -> None:
-    state = house(rules=Rules(failure_threshold=2, recovery_timeout=0.3, lease=30.0))
+    state = house(rules=Rules(failure_threshold=2, recovery_timeout=0.8, lease=30.0))
     submit(state, 9)
     breaker = state.breakers.submit(GROUP.backend)
     for batch in (state.take(), state.take()):
@@ -103,11 +103,9 @@ def test_what_fails_while_the_breaker_is_open_counts_for_no_run(house: Callable[
     breaker = state.breakers.submit(GROUP.backend)
     for _ in range(5):
         batch = wait_until(lambda: state.batches.take(GROUP).batch)
-        assert batch is not None
         breaker.report(Permit(batch.batch_id, batch.epoch), DOWN)
         assert state.batches.put_back(batch, 0, blame=True) == "returned"
     batch = wait_until(lambda: state.batches.take(GROUP).batch)
-    assert batch is not None
     assert [each.attempts for each in state.batches.load(batch)] == [0, 0, 0]
 
 
@@ -129,17 +127,15 @@ def test_pauses_add_up_to_a_deadline(house: Callable[..., House]) -> None:
     submit(state, 3)
     assert state.batches.put_back(state.take(), 0.06, blame=True) == "returned"
     batch = wait_until(lambda: state.batches.take(GROUP).batch)
-    assert batch is not None
     assert state.batches.put_back(batch, 0.06, blame=True) == "exhausted"
 
 
 def test_a_pause_holds_full_batches_too(house: Callable[..., House]) -> None:
     state = house()
     submit(state, 9)
-    state.batches.put_back(state.take(), 0.2, blame=True)
+    state.batches.put_back(state.take(), 0.5, blame=True)
     assert state.batches.take(GROUP).batch is None
     batch = wait_until(lambda: state.batches.take(GROUP).batch)
-    assert batch is not None
     assert batch.run_ids == ("r0", "r1", "r2")
 
 

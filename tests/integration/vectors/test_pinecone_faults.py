@@ -151,14 +151,22 @@ def test_a_connection_that_is_dropped_is_no_answer(
     ask(shared)  # over another connection
 
 
+def reached(store: PineconeStore, name: str) -> PineconeCollection | None:
+    try:
+        collection = store.existing(name)
+        collection.ping()
+    except TransientError:
+        return None
+    return collection
+
+
 @pytest.mark.parametrize("call", CALLS)
 def test_a_service_that_stalls_is_given_up_at_the_deadline(
     server: PineconeServer, shared: PineconeCollection, call: str
 ) -> None:
     endpoint, ask = CALLS[call]
     hasty = server.store(timeout=0.2)
-    ours = hasty.existing(shared.name)
-    ours.fetch([])
+    ours = wait_until(lambda: reached(hasty, shared.name))
     server.fail("stall", endpoint)
     began = time.monotonic()
 
