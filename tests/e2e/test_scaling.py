@@ -14,13 +14,15 @@ from celery.result import AsyncResult
 from qiskit import QuantumCircuit, qasm3
 
 from conditions import let_go_of_redis, wait_until
-from qstore import submit_circuit
+from qstore import submit_circuit, submit_circuits
 from qstore.app import settings
+from qstore.door import door
 from qstore.sandbox.process import Process
 from qstore.sandbox.sandbox import Sandbox
 
 LATENCY = 0.5  # seconds IonQ takes over a job
-BACKLOG = 150  # circuits not bought yet: more than ten slots take at once, so every batch finds its ten waiting
+BACKLOG = 150  # circuits not bought yet: more than ten slots take at once, so every batch finds its ten waiting,
+COMPANY = 2.0  # seconds, or waits so long for them if this process gets no processor
 PROGRESS = 60  # circuits bought between two changes
 TURN = 0.05  # seconds between two looks at what is bought
 SHOTS = 100
@@ -32,7 +34,14 @@ WITHIN = 30  # seconds, a quarter of a lease: what a replica left to its lease w
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     folder = tmp_path_factory.mktemp("scaling") / "data"
     port = urlsplit(settings.redis_url).port
-    with Sandbox(folder, workers=1, latency=LATENCY, redis_port=port, postgres=False, flower=False) as running:
+    patient = {"QSTORE_BATCH_TIMEOUT": str(COMPANY)}
+    with (
+        Sandbox(
+            folder, workers=1, latency=LATENCY, redis_port=port, postgres=False, flower=False, settings=patient
+        ) as running,
+        pytest.MonkeyPatch.context() as monkeypatch,
+    ):
+        monkeypatch.setattr(door().claims, "_batch_timeout", round(COMPANY * 1000))
         yield running
     let_go_of_redis()
 
@@ -73,15 +82,16 @@ class Stream:
     def _run(self) -> None:
         while not self._ended.wait(TURN):
             self.bought = self._sandbox.stats()["circuits_accepted"]
-            for number in range(len(self.results), self.bought + BACKLOG):
-                self.results[number] = submit(number)
+            self.results |= submit(range(len(self.results), self.bought + BACKLOG))
 
 
-def submit(number: int) -> AsyncResult:
+def submit(numbers: range) -> dict[int, AsyncResult]:
     """Every tenth as a message, which a replica holds until it has put the circuit where the others wait."""
-    if number % 10:
-        return submit_circuit.delay(circuit(number), shots=SHOTS)
-    return submit_circuit.app.send_task("qstore.submit_circuit", [qasm3.dumps(circuit(number))], {"shots": SHOTS})
+    told, called = numbers[::10], [number for place, number in enumerate(numbers) if place % 10]
+    send = submit_circuit.app.send_task
+    messages = [send("qstore.submit_circuit", [qasm3.dumps(circuit(each))], {"shots": SHOTS}) for each in told]
+    calls = submit_circuits(map(circuit, called), shots=SHOTS, progress=False)
+    return dict(zip([*told, *called], [*messages, *calls.results], strict=True))
 
 
 def ledger(sandbox: Sandbox) -> list[dict[str, Any]]:
