@@ -93,6 +93,13 @@ def test_memory_lists_every_shot() -> None:
     assert {bits: result["memory"].count(bits) for bits in result["counts"]} == result["counts"]
 
 
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is submitted in one call leaves together, however long this process waits for a processor."""
+    monkeypatch.setattr("qstore.bulk._AGE", WITHIN)
+
+
+@pytest.mark.usefixtures("at_once")
 def test_a_full_batch_is_one_ionq_job_however_many_circuits(bought: Bought) -> None:
     results = submit_circuits([bell(1 + index / 100) for index in range(20)], shots=77)
     answers = results.get(timeout=WITHIN)
@@ -147,6 +154,7 @@ def test_counts_are_read_through_the_asker_s_registers() -> None:
     assert hellinger_distance(ours, sampled) < 0.05
 
 
+@pytest.mark.usefixtures("at_once")
 def test_a_mid_circuit_measurement_travels_alone_and_right(bought: Bought) -> None:
     circuit = QuantumCircuit(QuantumRegister(2, "q"), ClassicalRegister(1, "première"), ClassicalRegister(2, "c"))
     circuit.x(0)
@@ -156,12 +164,11 @@ def test_a_mid_circuit_measurement_travels_alone_and_right(bought: Bought) -> No
     circuit.measure([0, 1], [1, 2])
     with pytest.raises(errors.UnsupportedCircuitError, match="noise_model"):
         submit_circuit.delay(circuit, shots=30)
-    others = [submit_circuit.delay(bell(0.8 + index / 100), shots=30) for index in range(2)]
+    others = submit_circuits([bell(0.8), bell(0.81)], shots=30)
     noisy = submit_circuit.delay(circuit, shots=30, noise_model="aria-1", seed=5).get(timeout=WITHIN)
     assert sum(noisy["counts"].values()) == 30
     assert noisy["counts"]["00 1"] >= 27
-    for other in others:
-        other.get(timeout=WITHIN)
+    others.get(timeout=WITHIN)
     assert bought()["jobs_accepted"] == 2
 
 
@@ -308,6 +315,7 @@ def test_a_circuit_that_does_not_compile_fails_alone_and_nothing_of_it_is_queued
     assert bought()["circuits_accepted"] == 2
 
 
+@pytest.mark.usefixtures("at_once")
 def test_ionq_is_asked_in_bulk_over_kept_connections(sandbox: Sandbox, bought: Bought) -> None:
     submit_circuits([bell(3 + index / 1000) for index in range(200)], shots=10).get(timeout=WITHIN)
     seen = bought()
