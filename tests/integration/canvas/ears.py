@@ -26,13 +26,13 @@ class Ears:
 
         def heard() -> dict[str, Any] | None:
             self._listen()
-            return next((each for each in self._heard if each["type"] == kind and each["uuid"] == job_id), None)
+            return next(iter(self.heard(kind, job_id)), None)
 
         return wait_until(heard, what=f"{kind} of {job_id}")
 
     def heard(self, kind: str, job_id: str) -> list[dict[str, Any]]:
         """All events of a kind about a job that came so far."""
-        return [each for each in self._heard if (each["type"], each["uuid"]) == (kind, job_id)]
+        return [each for each in self._heard if (each["type"], each.get("uuid")) == (kind, job_id)]
 
     def _listen(self) -> None:
         with suppress(TimeoutError):
