@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 from qstore.errors import TooManyRequests
 from workers.pool.demand import Demand
 from workers.pool.place import Place, Waiter
-from workers.pool.stats import PoolStats, Reason, Tally, percentile
+from workers.pool.stats import PoolStats, Reason, Tally
 
 T = TypeVar("T")
 
@@ -213,30 +213,15 @@ class Places(Generic[T]):
 
     def stats(self, name: str) -> PoolStats:
         """All of it, at this moment."""
-        limits, tally, waits = self._limits, self.tally, sorted(self.tally.waits)  # once for all three
-        return PoolStats(
-            name=name,
-            size=self._size(),
+        return self.tally.stats(
+            name,
             idle=len(self._idle),
             in_use=self._in_use,
             waiting=len(self._waiters),
-            min_size=limits.min_size,
-            max_size=limits.max_size,
-            acquisitions=tally.acquisitions,
-            waited=tally.waited,
-            timeouts=tally.timeouts,
-            refused=tally.refused,
-            made=tally.made,
-            failures=tally.failures,
-            closed=dict(tally.closed),
-            wait_p50=percentile(waits, 50),
-            wait_p95=percentile(waits, 95),
-            wait_p99=percentile(waits, 99),
-            max_overflow=limits.max_overflow,
-            overflow=max(0, self._size() - limits.max_size),
+            min_size=self._limits.min_size,
+            max_size=self._limits.max_size,
+            max_overflow=self._limits.max_overflow,
             kept=self._kept,
-            leaked=tally.leaked,
-            fell_back=tally.fell_back,
         )
 
     # -- the moves these are made of ------------------------------------------------------------------------

@@ -86,6 +86,46 @@ class Tally:
     closed: dict[Reason, int] = field(default_factory=lambda: dict.fromkeys(get_args(Reason), 0))
     waits: deque[float] = field(default_factory=lambda: deque(maxlen=_WINDOW))
 
+    def stats(
+        self,
+        name: str,
+        *,
+        idle: int,
+        in_use: int,
+        waiting: int,
+        min_size: int,
+        max_size: int,
+        max_overflow: int = 0,
+        kept: int = 0,
+    ) -> PoolStats:
+        """What was counted, beside what there is at this moment; `PoolStats` says what each means."""
+        waits = sorted(self.waits)  # once for all three
+        size = idle + in_use
+        return PoolStats(
+            name=name,
+            size=size,
+            idle=idle,
+            in_use=in_use,
+            waiting=waiting,
+            min_size=min_size,
+            max_size=max_size,
+            acquisitions=self.acquisitions,
+            waited=self.waited,
+            timeouts=self.timeouts,
+            refused=self.refused,
+            made=self.made,
+            failures=self.failures,
+            closed=dict(self.closed),
+            wait_p50=percentile(waits, 50),
+            wait_p95=percentile(waits, 95),
+            wait_p99=percentile(waits, 99),
+            max_overflow=max_overflow,
+            overflow=max(0, size - max_size),
+            kept=kept,
+            leaked=self.leaked,
+            fell_back=self.fell_back,
+        )
+
 
 def percentile(values: Collection[float], percent: float) -> float:
     """The smallest value that so many percent of all do not exceed; 0 of none."""

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from threading import Lock
 from typing import Final
 
 from workers.pool import PoolStats
-from workers.pool.stats import Reason, Tally, percentile
+from workers.pool.stats import Reason, Tally
 
 _WAIT: Final = 0.001  # seconds from which on a wait is one
 
@@ -63,10 +64,6 @@ class Counts:
         with self._lock:
             self._tally.fell_back += 1
 
-    def failed_check(self) -> None:
-        """A connection was broken when it was about to be lent."""
-        self.closed("check")
-
     def closed(self, why: Reason) -> None:
         """A connection was closed."""
         with self._lock:
@@ -77,27 +74,16 @@ class Counts:
         size, idle = found.get("pool_size", 0), found.get("pool_available", 0)
         failures = found.get("connections_errors", 0)
         with self._lock:
-            tally = self._tally
-            # those found broken when they came back, the ones that failed a check among them
-            errors = found.get("returns_bad", 0) - tally.closed["check"]
-            return PoolStats(
-                name=name,
-                size=size,
+            told = self._tally.stats(
+                name,
                 idle=idle,
                 in_use=size - idle,
                 waiting=self.waiting,
                 min_size=min_size,
                 max_size=max_size,
-                acquisitions=tally.acquisitions,
-                waited=tally.waited,
-                timeouts=tally.timeouts,
-                refused=tally.refused,
-                made=found.get("connections_num", 0) - failures,
-                failures=failures,
-                closed={**tally.closed, "errors": max(0, errors)},
-                wait_p50=percentile(tally.waits, 50),
-                wait_p95=percentile(tally.waits, 95),
-                wait_p99=percentile(tally.waits, 99),
                 kept=min_size,
-                fell_back=tally.fell_back,
             )
+        # those found broken when they came back, the ones that failed a check among them
+        errors = max(0, found.get("returns_bad", 0) - told.closed["check"])
+        made = found.get("connections_num", 0) - failures
+        return replace(told, made=made, failures=failures, closed={**told.closed, "errors": errors})

@@ -171,7 +171,7 @@ class PgvectorPool:
                 with connection.until(min(began + patience, time.monotonic() + self._timeout)):
                     self._try(connection)
             except psycopg.Error as error:
-                self._counts.failed_check()
+                self._counts.closed("check")
                 self._renew(connection, error)
                 connection.pgconn.finish()
                 pool.putconn(connection)

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 
 from qstore.errors import PoolTimeout
 from workers.pool import PoolStats
-from workers.pool.stats import Tally, percentile
+from workers.pool.stats import Tally
 
 
 class Gate:
@@ -62,23 +62,8 @@ class Gate:
         So `size` is what is in use, `idle` is 0, and nothing is counted as made, failed or closed.
         """
         with self._lock:
-            return PoolStats(
-                name=self._name,
-                size=self._in_use,
-                idle=0,
-                in_use=self._in_use,
-                waiting=self._waiting,
-                min_size=0,
-                max_size=self._max_size,
-                acquisitions=self._tally.acquisitions,
-                waited=self._tally.waited,
-                timeouts=self._tally.timeouts,
-                refused=0,
-                made=0,
-                failures=0,
-                closed=dict(self._tally.closed),
-                wait_p50=percentile(self._tally.waits, 50),
-                wait_p95=percentile(self._tally.waits, 95),
+            return self._tally.stats(
+                self._name, idle=0, in_use=self._in_use, waiting=self._waiting, min_size=0, max_size=self._max_size
             )
 
     def _wait(self) -> None:

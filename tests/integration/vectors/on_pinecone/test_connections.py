@@ -46,6 +46,7 @@ def test_a_thread_waits_until_a_connection_is_free(server: PineconeServer) -> No
     [stats] = store.stats()
     assert (stats.name, stats.max_size, stats.waited) == (f"pinecone {collection.name}", 1, 1)
     assert (stats.in_use, stats.waiting, stats.timeouts) == (0, 0, 0)
+    assert stats.wait_p50 == stats.wait_p95 == stats.wait_p99 > 0
     store.close()
 
 
