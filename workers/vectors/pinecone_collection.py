@@ -122,42 +122,18 @@ class PineconeCollection:
         return self._indexes.use(self.name, self.dimension, self.metric, call)
 
     def _write(self, records: Sequence[Mapping[str, Any]], namespace: str) -> None:
-        for batch in self._batches(records):
+        for batch in _portions(records, self._size, _LONGEST_REQUEST, _MOST_RECORDS):
             self._use(partial(Client.upsert, vectors=batch, namespace=namespace))
 
-    def _batches(self, records: Sequence[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
-        """Records as each request takes them."""
-        batch: list[Mapping[str, Any]] = []
-        length = 0
-        for record in records:
-            more = _HEAD + self._vector_size + pinecone_payload.size(record["metadata"])
-            if batch and (length + more > _LONGEST_REQUEST or len(batch) == _MOST_RECORDS):
-                yield batch
-                batch, length = [], 0
-            batch.append(record)
-            length += more
-        if batch:
-            yield batch
+    def _size(self, record: Mapping[str, Any]) -> int:
+        """Bytes of a record in a request, at most."""
+        return _HEAD + self._vector_size + pinecone_payload.size(record["metadata"])
 
     def _fetch(self, ids: Sequence[str], namespace: str) -> dict[str, _Found]:
         found: dict[str, _Found] = {}
-        for chunk in self._addressed(ids):
+        for chunk in _portions(ids, _length, _LONGEST_QUERY, self._few):
             found |= self._use(partial(Client.fetch, ids=chunk, namespace=namespace)).vectors
         return found
-
-    def _addressed(self, ids: Sequence[str]) -> Iterator[list[str]]:
-        """Ids as each request takes them, for they are in its address."""
-        chunk: list[str] = []
-        length = 0
-        for id_ in ids:
-            more = len("&ids=") + len(quote(id_, safe=""))
-            if chunk and (length + more > _LONGEST_QUERY or len(chunk) == self._few):
-                yield chunk
-                chunk, length = [], 0
-            chunk.append(id_)
-            length += more
-        if chunk:
-            yield chunk
 
     def _records(self, found: Mapping[str, _Found]) -> dict[str, Record]:
         """Records with their payloads. One whose payload is not all there, yet or any more, is not there itself."""
@@ -178,6 +154,26 @@ class PineconeCollection:
 
     def _unit(self) -> list[float]:
         return [1.0] + [0.0] * (self.dimension - 1)
+
+
+def _length(id_: str) -> int:
+    """Bytes of an id in an address."""
+    return len("&ids=") + len(quote(id_, safe=""))
+
+
+def _portions(items: Sequence[T], size: Callable[[T], int], largest: int, most: int) -> Iterator[list[T]]:
+    """Items as each request takes them: so many bytes, unless one alone has more, and so many of them."""
+    portion: list[T] = []
+    total = 0
+    for item in items:
+        more = size(item)
+        if portion and (total + more > largest or len(portion) == most):
+            yield portion
+            portion, total = [], 0
+        portion.append(item)
+        total += more
+    if portion:
+        yield portion
 
 
 def _delete_parts(client: Client, ids: list[str]) -> None:
