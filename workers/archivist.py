@@ -36,7 +36,7 @@ class Archivist:
         self._archive = archive
         self._held: list[Sent] = []
         self._pause = _PAUSE
-        self._turns = Turns(self._guarded_turn, "qstore-archivist")
+        self._turns = Turns(self.turn, "qstore-archivist")
 
     def start(self) -> None:
         """Begin, in a thread of its own."""
@@ -74,6 +74,9 @@ class Archivist:
             self._pause = 2 * pause
             logger.warning("%s executions wait %.0f s for the archive: %s", len(self._held), pause, error)
             return pause
+        except Exception:
+            self._held = []  # it is read again when its lease is over
+            raise
         self._held, self._pause = [], _PAUSE
         return 0.0
 
@@ -107,12 +110,3 @@ class Archivist:
         why = str(error) if isinstance(error, QstoreError) else repr(error)
         logger.error("The archive does not take an execution, which stands among the refused now: %s", why)
         self._outbox.refuse(sent, why)
-
-    def _guarded_turn(self) -> float:
-        try:
-            return self.turn()
-        except StoreUnavailableError:
-            raise
-        except Exception:
-            self._held = []  # it is read again when its lease is over
-            raise

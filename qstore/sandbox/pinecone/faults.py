@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -50,9 +50,6 @@ class Fault(BaseModel):
     seconds: float = Field(3600, gt=0, le=3600)
 
 
-_ADAPTER = TypeAdapter(Fault)
-
-
 class Faults:
     """All that is to go wrong."""
 
@@ -66,7 +63,7 @@ class Faults:
         Raises:
             ValueError: It is no fault.
         """
-        self._faults.append(_ADAPTER.validate_python(found))
+        self._faults.append(Fault.model_validate(found))
 
     def clear(self) -> None:
         """Let nothing go wrong any more; what stalls is answered."""
