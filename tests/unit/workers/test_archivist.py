@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, cast
 
+import pytest
+
 from qstore.errors import BreakerOpen, VectorStoreThrottledError, VectorStoreUnavailableError
 from qstore.job import Group, Run
 from qstore.outcome import Outcome
@@ -61,6 +63,21 @@ def test_a_store_that_says_how_long_is_given_so_long_and_no_longer_than_half_a_m
     shelf = Shelf(VectorStoreThrottledError("Later.", 7.0), BreakerOpen("Open.", 60.0), None)
     turning = archivist(shelf)
     assert [turning.turn() for _ in range(3)] == [7.0, 30.0, 0.0]
+
+
+def test_what_not_even_the_refused_take_is_let_go_to_be_read_again_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    shelf = Shelf(ValueError("Nothing takes this."), *[ValueError("Nor this.")] * 2)
+
+    def refuse(_sent: Sent, why: str) -> None:
+        raise RuntimeError(why)
+
+    monkeypatch.setattr(shelf, "refuse", refuse, raising=False)
+    turning = archivist(shelf)
+    with pytest.raises(RuntimeError, match="Nor this"):
+        turning.turn()
+    shelf.waiting, shelf.troubles = [sent("3")], []
+    assert turning.turn() == 0.0
+    assert shelf.written == 1
 
 
 def test_entries_read_twice_have_the_same_id_and_others_another() -> None:
