@@ -1,7 +1,8 @@
-"""One PostgreSQL for all tests of vectors that do not stop it."""
+"""A PostgreSQL for each module, and names of collections."""
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
 
 import pytest
@@ -13,3 +14,8 @@ from qstore.sandbox.postgres import PostgresServer
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
     with PostgresServer(tmp_path_factory.mktemp("postgres")) as running:
         yield running
+
+
+@pytest.fixture
+def name() -> str:
+    return f"test-{secrets.token_hex(8)}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -37,11 +36,6 @@ def opened(url: str, **options: Any) -> Iterator[PgvectorStore]:
     store = PgvectorStore(url, **{"timeout": LONG, "pool_timeout": LONG, **options})
     yield store
     store.close()
-
-
-@pytest.fixture
-def name() -> str:
-    return f"test-{secrets.token_hex(8)}"
 
 
 class TestPgvector(VectorStoreContract):

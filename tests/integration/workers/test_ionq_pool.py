@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import ssl
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -17,6 +15,7 @@ from pydantic import SecretStr
 
 from conditions import wait_until
 from counting_server import Server
+from forked import in_child
 from qstore.app import app
 from qstore.app import settings as configured
 from qstore.errors import PoolClosed, PoolTimeout, SubmissionUncertainError, TooManyRequests, TransientError
@@ -231,12 +230,12 @@ def test_certificates_are_read_once_when_first_needed_and_checked(
 def test_a_forked_child_has_connections_of_its_own(server: Server, session: Callable[..., IonQ]) -> None:
     ionq = session()
     ionq.submit(b"{}")
-    child = os.fork()
-    if child == 0:
-        with suppress(BaseException):
-            os._exit(0 if ionq.submit(b"{}") == "a-job" and ionq.stats().made == 1 else 1)
-        os._exit(2)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+    def child() -> None:
+        assert ionq.submit(b"{}") == "a-job"
+        assert ionq.stats().made == 1
+
+    in_child(child)
     assert ionq.submit(b"{}") == "a-job"
     assert len(server.connections) == 2
 

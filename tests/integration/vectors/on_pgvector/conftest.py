@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -27,8 +26,3 @@ def opened(postgres: PostgresServer) -> Iterator[Opener]:
             return store
 
         yield open_store
-
-
-@pytest.fixture
-def name() -> str:
-    return f"test-{secrets.token_hex(8)}"

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import sys
-import traceback
 from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
 
 from conditions import free_port, wait_until
+from forked import in_child
 from integration.vectors.on_pgvector.stores import LONG, Opener, admin, busy, filled, record, replica, role, works
 from qstore.errors import PoolClosed, PoolTimeout, TooManyRequests, VectorStoreUnavailableError
 from qstore.sandbox.postgres import PostgresServer
@@ -158,20 +155,12 @@ def test_a_forked_child_has_connections_of_its_own(opened: Opener, name: str) ->
     collection = filled(store, name)
     parents = store._primary.run(lambda connection: connection.info.backend_pid)
 
-    child = os.fork()
-    if child == 0:
-        signal.alarm(int(LONG))
-        try:
-            assert store.stats()[0].made == 0
-            assert set(collection.fetch(["a"])) == {"a"}
-            assert len(store._primary._parents) == 1  # kept: at its end it would wait for the parent's threads
-            assert store._primary.run(lambda connection: connection.info.backend_pid) != parents
-            store.close()
-        except BaseException:  # noqa: BLE001 - the status is all a child can say
-            traceback.print_exc(file=sys.__stderr__)
-            os._exit(1)
-        os._exit(0)
-    _, status = os.waitpid(child, 0)
+    def child() -> None:
+        assert store.stats()[0].made == 0
+        assert set(collection.fetch(["a"])) == {"a"}
+        assert len(store._primary._parents) == 1  # kept: at its end it would wait for the parent's threads
+        assert store._primary.run(lambda connection: connection.info.backend_pid) != parents
+        store.close()
 
-    assert os.waitstatus_to_exitcode(status) == 0
+    in_child(child)
     assert store._primary.run(lambda connection: connection.info.backend_pid) == parents

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from conditions import wait_until
+from forked import in_child
 from pinecone_server import PineconeServer
 from qstore.errors import PoolClosed
 from workers.vectors.pinecone import PineconeStore
@@ -56,15 +56,11 @@ def test_nothing_of_the_parents_is_used_in_a_child(
     shared.fetch(["a"])  # its connection is fresh, and kept for some seconds
     before = server.connections()
 
-    child = os.fork()
-    if child == 0:
-        done = 1
-        try:
-            done = 0 if store.stats() == [] and set(shared.fetch(["a"])) == {"a"} else 2
-        finally:
-            os._exit(done)
+    def child() -> None:
+        assert store.stats() == []
+        assert set(shared.fetch(["a"])) == {"a"}
 
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    in_child(child)
     assert server.connections() > before
     between = server.connections()
     assert set(shared.fetch(["a"])) == {"a"}

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import gc
-import os
-import signal
 import socket
-import sys
-import traceback
 import weakref
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import pytest
 
 from conditions import wait_until
+from forked import in_child
 from qstore.errors import PoolClosed
 from workers.pool import Pool
 from workshop import Workshop
@@ -23,21 +19,6 @@ from workshop import Workshop
 LONG = 30  # seconds
 
 pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-
-
-def in_child(act: Callable[[], object]) -> None:
-    """Do something in a forked child, and fail where it fails there or hangs."""
-    child = os.fork()
-    if child == 0:
-        signal.alarm(LONG)
-        try:
-            act()
-        except BaseException:  # noqa: BLE001 - the status is all a child can say
-            traceback.print_exc(file=sys.__stderr__)
-            os._exit(1)
-        os._exit(0)
-    _, status = os.waitpid(child, 0)
-    assert os.waitstatus_to_exitcode(status) == 0
 
 
 def test_a_child_never_gets_a_member_of_its_parent_s(workshop: Workshop) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import gc
-import os
-import signal
 import threading
 import weakref
 
 import pytest
 
 from conditions import wait_until
+from forked import in_child
 from workers.pool import Maintenance
 from workshop import Workshop
 
@@ -127,20 +126,16 @@ def test_a_forked_child_that_uses_the_pool_has_a_thread_of_its_own(workshop: Wor
     maintenance = Maintenance(SOON)
     pool = workshop.pool(min_size=2, maintenance=maintenance)
     wait_until(lambda: pool.stats().idle == 2, what="maintenance in the parent")
+
+    def child() -> None:
+        assert maintenance._thread is None, "nothing has been used yet"
+        with pool.acquire():
+            pass
+        wait_until(lambda: pool.stats().idle == 2, what="maintenance in the child")
+        pool.close()
+        maintenance.close()
+
     with maintenance._lock:  # as if the thread held it at the moment of the fork
-        child = os.fork()
-        if child == 0:
-            signal.alarm(LONG)
-            try:
-                assert maintenance._thread is None, "nothing has been used yet"
-                with pool.acquire():
-                    pass
-                wait_until(lambda: pool.stats().idle == 2, what="maintenance in the child")
-                pool.close()
-                maintenance.close()
-            except BaseException:  # noqa: BLE001 - the status is all a child can say
-                os._exit(1)
-            os._exit(0)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        in_child(child)
     pool.close()
     maintenance.close()
